@@ -1,0 +1,1 @@
+"""The Huey object, one file per thing one can ask of it."""

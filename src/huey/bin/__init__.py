@@ -1,0 +1,1 @@
+"""Commands under the names that Huey has always had."""

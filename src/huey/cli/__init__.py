@@ -1,0 +1,1 @@
+"""The ``huey`` command: one file per subcommand, and what they share."""

@@ -1,0 +1,339 @@
+"""The process that runs tasks: start, watch, replace, stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from huey.consumer import policy
+from huey.consumer.bell import Bell
+from huey.consumer.engine import Engine
+from huey.consumer.heartbeat import Heartbeat
+from huey.consumer.reach import Reach
+from huey.consumer.scheduler import Scheduler
+from huey.consumer.shutdown import Stop, signal_actions
+from huey.consumer.workers.base import Worker
+from huey.consumer.workers.registry import environment_for
+from huey.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from huey.app.huey import Huey
+
+logger = logging.getLogger("huey.consumer")
+
+
+class ConsumerStopped(Exception):
+    """The consumer was told to stop."""
+
+
+class Consumer:
+    """Runs the tasks of a queue until it is told to stop.
+
+    Args:
+        huey: the application.
+        workers: how many tasks run at once.
+        periodic: whether periodic tasks are enqueued from here.
+        initial_delay: seconds of the first wait between looks at a storage that cannot wake us.
+        backoff: growth of that wait.
+        max_delay: its upper bound in seconds.
+        scheduler_interval: seconds after which entries that others put on the schedule are noticed.
+        worker_type: "thread", "process", "greenlet" or "asyncio".
+        check_worker_health: replace workers that died.
+        health_check_interval: kept for compatibility: a death is noticed at once.
+        flush_locks: free all locks at the start.
+        extra_locks: names of further locks to free, separated by commas.
+        max_tasks: tasks after which a worker is replaced by a fresh one.
+        shutdown_timeout: seconds that running tasks may take after a signal; by default as long as
+            they need after the graceful signal, and 8 after the other one.
+        graceful_signal: "INT" or "TERM": which of the two does not bound the time of tasks.
+
+    Raises:
+        ConfigurationError: a value that makes no sense, or a worker type that cannot work here.
+    """
+
+    worker_class: type[Worker] = Worker
+    scheduler_class: type[Scheduler] = Scheduler
+
+    def __init__(
+        self,
+        huey: Huey,
+        workers: int = 1,
+        periodic: bool = True,
+        initial_delay: float = 0.1,
+        backoff: float = 1.15,
+        max_delay: float = 10.0,
+        scheduler_interval: float = 1,
+        worker_type: str = "thread",
+        check_worker_health: bool = True,
+        health_check_interval: float = 10,
+        flush_locks: bool = False,
+        extra_locks: str | None = None,
+        max_tasks: int | None = None,
+        shutdown_timeout: float | None = None,
+        graceful_signal: str = "INT",
+    ) -> None:
+        if huey.immediate:
+            logger.warning("The Huey is in immediate mode: this consumer cannot be started.")
+        if max_tasks and not check_worker_health:
+            raise ConfigurationError(
+                "max_tasks needs worker health checks, which replace the recycled workers: "
+                "leave out -C (check_worker_health=False)."
+            )
+        self.huey = huey
+        self.workers = workers
+        self.periodic = periodic
+        self.default_delay = initial_delay
+        self.backoff = backoff
+        self.max_delay = max_delay
+        self.scheduler_interval = _checked_interval(scheduler_interval)
+        self.worker_type = worker_type
+        self.max_tasks = max_tasks
+        self.shutdown_timeout = shutdown_timeout
+        self.graceful_signal = graceful_signal
+        self._health_check = check_worker_health
+        self._health_check_interval = float(health_check_interval)
+        self._signal_actions = signal_actions(graceful_signal)
+        self._signum: int | None = None
+        self._restart = False
+        self._graceful = True
+        self.environment = environment_for(worker_type)
+        huey._timeout_handler = self.environment.timeout
+        self.stop_flag = threading.Event()
+        self._bell = Bell()
+        if flush_locks or extra_locks:
+            self.flush_locks(*(extra_locks or "").split(","))
+        self._build()
+
+    def _build(self) -> None:
+        self._reach = Reach()
+        self.engine = Engine(
+            self.huey, self.huey._lossless, self.workers, self.worker_type, self._reach
+        )
+        self.scheduler = self._create_scheduler()
+        self.engine.settler.on_scheduled = self.scheduler.expect
+        self._heartbeat = Heartbeat(self.engine, self._reach)
+        self.worker_threads: list[tuple[Worker, threading.Thread]] = [
+            self._create_worker_thread(number) for number in range(1, self.workers + 1)
+        ]
+
+    def flush_locks(self, *names: str) -> None:
+        """Free all locks that the application knows, and those named."""
+        logger.debug("Flushing locks before starting up.")
+        flushed = self.huey.flush_locks(*(name for name in names if name.strip()))
+        if flushed:
+            logger.warning("Found stale locks: %s", ", ".join(sorted(flushed)))
+
+    # ── parts ──────────────────────────────────────────────────────────────────────────────────
+
+    def _create_scheduler(self) -> Scheduler:
+        return self.scheduler_class(
+            self.huey,
+            self.engine.storage,
+            self.scheduler_interval,
+            self.periodic,
+            self._reach,
+        )
+
+    def _create_worker(self) -> Worker:
+        return self.engine.make_worker(self.worker_class, self.max_tasks)
+
+    def _create_worker_thread(self, number: int) -> tuple[Worker, threading.Thread]:
+        worker = self._create_worker()
+        thread = self.environment.create_process(worker, f"Worker-{number}", self._bell.ring)
+        return worker, thread
+
+    # ── start ──────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Start all parts; returns at once.
+
+        Raises:
+            ConfigurationError: the Huey is in immediate mode.
+            StorageError: the storage cannot be used.
+        """
+        if self.huey.immediate:
+            raise ConfigurationError(
+                "Consumer cannot be run with Huey instances where immediate is enabled: tasks "
+                "run in their callers. Set immediate=False to use a consumer."
+            )
+        self._say_hello()
+        self._sign_on()
+        self.engine.start()
+        self.scheduler.start()
+        self._heartbeat.start()
+        for _, thread in self.worker_threads:
+            thread.start()
+        self._set_signal_handlers()
+
+    def _say_hello(self) -> None:
+        logger.info(
+            "Huey consumer started with %d %s, PID %d at %s",
+            self.workers,
+            self.worker_type,
+            os.getpid(),
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+        logger.info("Scheduler runs every %s second(s).", self.scheduler_interval)
+        logger.info("Periodic tasks are %s.", "enabled" if self.periodic else "disabled")
+        commands = "".join(f"\n+ {name}" for name in self.huey._registry._registry)
+        logger.info("The following commands are available:%s", commands)
+        if not self.huey.storage.lossless:
+            logger.warning(
+                "%s has only the classic storage methods: a task whose worker dies is lost.",
+                type(self.huey.storage).__name__,
+            )
+
+    def _sign_on(self) -> None:
+        failures = 0
+        while True:
+            try:
+                self.engine.sign_on()
+            except ConfigurationError:
+                raise
+            except Exception as error:
+                # The storage may still be on its way up: wait for it, unless we are to stop.
+                failures += 1
+                self._reach.failed("start", error)
+                if self._bell.wait(policy.reconnect_delay(failures)) and self._signum is not None:
+                    raise ConsumerStopped from error
+            else:
+                self._reach.worked("start")
+                return
+
+    # ── run ────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self) -> None:
+        """Start, and return when the consumer has stopped."""
+        self.start()
+        try:
+            while True:
+                self.loop()
+        except ConsumerStopped:
+            pass
+        self.huey.notify_interrupted_tasks()
+        if self._restart:
+            logger.info("Consumer will restart.")
+            self._exec()
+        logger.info("Consumer exiting.")
+
+    def loop(self, health_check_ts: float | None = None) -> float:
+        """Wait until there is something to do, and do it.
+
+        Raises:
+            ConsumerStopped: the consumer has stopped.
+        """
+        try:
+            self._bell.wait()
+        except KeyboardInterrupt:
+            logger.info("Received SIGINT")
+            self.stop(graceful=True)
+        if self._signum is not None and not self.stop_flag.is_set():
+            stop = Stop(self._signum, self._restart, self._graceful)
+            logger.info("Received %s", stop.name)
+            self._stop_within(self._time_for_tasks(stop))
+        if self.stop_flag.is_set():
+            raise ConsumerStopped
+        if self._health_check:
+            self.check_worker_health()
+        return time.monotonic()
+
+    def check_worker_health(self) -> bool:
+        """Replace workers that have ended; True if there were none."""
+        healthy = True
+        for index, (worker, thread) in enumerate(self.worker_threads):
+            if thread.is_alive() or thread.ident is None:
+                continue
+            healthy = False
+            recycled = self.max_tasks is not None and worker.task_count >= self.max_tasks
+            if not recycled:
+                logger.warning("Worker %d died, restarting.", index + 1)
+            fresh = self._create_worker_thread(index + 1)
+            self.worker_threads[index] = fresh
+            fresh[1].start()
+        return healthy
+
+    # ── stop ───────────────────────────────────────────────────────────────────────────────────
+
+    def stop(self, graceful: bool = False) -> None:
+        """Stop; running tasks are waited for if ``graceful``, else given back."""
+        self._stop_within(self.shutdown_timeout if graceful else 0.0)
+        self._bell.ring()
+
+    def _time_for_tasks(self, stop: Stop) -> float | None:
+        """Give the seconds that running tasks may still take; None: as long as they need."""
+        if self.shutdown_timeout is not None:
+            return self.shutdown_timeout
+        return None if stop.graceful else policy.GRACE
+
+    def _stop_within(self, timeout: float | None) -> None:
+        if self.stop_flag.is_set():
+            return
+        self.stop_flag.set()
+        if timeout == 0:
+            logger.info("Shutting down")
+        else:
+            logger.info("Shutting down gracefully...")
+        self.scheduler.stop()
+        self.engine.drain(len(self.worker_threads))
+        if self._wait_for_workers(timeout):
+            logger.info("All workers have stopped.")
+        else:
+            self.engine.interrupt()
+        self.engine.finish(policy.GRACE if timeout is None else max(timeout, 1.0))
+        self._heartbeat.stop()
+
+    def _wait_for_workers(self, timeout: float | None) -> bool:
+        """Wait until the workers have ended; False if time ran out, or a second signal came."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._signum = None
+        while any(thread.is_alive() for _, thread in self.worker_threads):
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                if timeout:
+                    logger.warning("Shutdown timeout of %s s is over, interrupting.", timeout)
+                return False
+            try:
+                self._bell.wait(left)
+            except KeyboardInterrupt:
+                self._signum = signal.SIGINT
+            if self._signum is not None:
+                logger.info("Received a second signal, interrupting.")
+                self._restart = False
+                return False
+        return True
+
+    def _exec(self) -> None:
+        """Replace this process by a fresh one of the same command; the pid stays."""
+        # orig_argv, because `python -m` is not in argv.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+    # ── Unix signals ───────────────────────────────────────────────────────────────────────────
+
+    def _set_signal_handlers(self) -> None:
+        """Have Unix signals stop the consumer; embedders override this to do nothing."""
+        if threading.current_thread() is not threading.main_thread():
+            logger.debug("Signal handlers can only be set in the main thread, leaving them.")
+            return
+        for signum in self._signal_actions:
+            signal.signal(signum, self._handle_signal)
+
+    def _handle_signal(self, signum: int, frame: Any) -> None:
+        # Only notes what came: the main loop acts, outside of the handler.
+        self._signum = signum
+        self._restart, self._graceful = self._signal_actions[signum]
+        self._bell.ring()
+
+
+def _checked_interval(interval: float) -> float:
+    interval = max(min(interval, 60), 1)
+    if 60 % interval != 0:
+        raise ConfigurationError(
+            "scheduler_interval is a number of seconds that divides a minute "
+            f"(1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60), got {interval!r}."
+        )
+    return interval

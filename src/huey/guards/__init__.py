@@ -1,0 +1,1 @@
+"""What stands before task code and may refuse entry."""

@@ -1,0 +1,1 @@
+"""Storages in SQL databases: SQLite and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""A task, and what it can be combined to."""

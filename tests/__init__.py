@@ -1,0 +1,1 @@
+"""The test suite; a regular package, so that no other installed `tests` package can hide it."""
