@@ -51,7 +51,7 @@ class Registry:
 
     def task_to_string(self, task_class: type[Task]) -> str:
         """Give the name that messages of this class carry: ``<module>.<class name>``."""
-        return f"{task_class.__module__}.{task_class.__name__}"
+        return self._names.get(task_class) or f"{task_class.__module__}.{task_class.__name__}"
 
     def register(self, task_class: type[Task]) -> bool:
         """Make a class known.

@@ -41,8 +41,8 @@ MOVES = [
 ]
 
 
-def utc(year: int, month: int, day: int, *time: int) -> float:
-    return datetime(year, month, day, *time).replace(tzinfo=UTC).timestamp()
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> float:
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
 
 
 minute_fields = st.sampled_from(["*", "*/7", "*/30", "0", "30", "5,35", "0-59/20", "45"])

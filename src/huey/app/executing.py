@@ -25,7 +25,6 @@ from huey.timing import now as naive_now
 from huey.utils import SKIPPED
 
 if TYPE_CHECKING:
-    from huey.execution.delivery import Delivery
     from huey.tasks.task import Task
 
 
@@ -162,7 +161,7 @@ class Executing(Scheduling, Revoking, Reporting):
         self._hand_back(task, aftermath)
 
     def _hand_back(self, task: Task, aftermath: Aftermath) -> None:
-        delivery: Delivery | None = getattr(task, "_delivery", None)
+        delivery = task._delivery
         if delivery is None or task.id in aftermath.ids:
             self._settle(task, aftermath)
             return
@@ -176,10 +175,10 @@ class Executing(Scheduling, Revoking, Reporting):
         delivery.release()
 
     def _follow_success(self, task: Task, value: Any, aftermath: Aftermath) -> None:
-        with outbox.visible(self, aftermath):
-            if self._post_execute:
+        if self._post_execute or self._signal.has_receivers(S.SIGNAL_COMPLETE):
+            with outbox.visible(self, aftermath):
                 self._run_post_execute(task, value, None)
-            self._emit(S.SIGNAL_COMPLETE, task)
+                self._emit(S.SIGNAL_COMPLETE, task)
         if task.on_complete is not None:
             self._enqueue_successor(task, task.on_complete, value, aftermath)
 
@@ -203,8 +202,7 @@ class Executing(Scheduling, Revoking, Reporting):
         if surfaces(outcome, self.store_intermediate_errors):
             error_result = self._surface(task, outcome.error, aftermath)
         with outbox.visible(self, aftermath):
-            if self._post_execute:
-                self._run_post_execute(task, None, outcome.error)
+            self._run_post_execute(task, None, outcome.error)
         if error_result is not None and task.on_error is not None:
             self._enqueue_error_handler(task, task.on_error, outcome.error, aftermath)
         if outcome.is_final:

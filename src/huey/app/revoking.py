@@ -64,9 +64,11 @@ class Revoking(Storing):
             timestamp: naive instant at which ``revoke_until`` is compared; now by default.
             peek: leave one-time and outdated revocations in place.
         """
+        found: Any = self._prefetched_flags(task)
+        if found is not None and not found:
+            return False
         when = timestamp or naive_now(self.utc)
         wanted = self._revocation_keys(task)
-        found: Any = self._prefetched_flags(task)
         if found is None:
             found = self.storage.peek_many(wanted)
         for key in wanted:

@@ -11,7 +11,6 @@ from huey.execution.settlement import Aftermath, reporting_task
 from huey.storage.delivery import ChordStep, Claim, Settled, Settlement
 
 if TYPE_CHECKING:
-    from huey.execution.delivery import Delivery
     from huey.tasks.task import Task
 
 #: How many partial results of a chord are read in one call.
@@ -36,9 +35,8 @@ class Settling(Queueing):
 
     def _settle(self, task: Task, aftermath: Aftermath) -> None:
         """Write what follows from a task: through its consumer, or here and now."""
-        delivery: Delivery | None = getattr(task, "_delivery", None)
-        if delivery is not None:
-            delivery.settle(task, aftermath)
+        if task._delivery is not None:
+            task._delivery.settle(task, aftermath)
             return
         self._settle_here(aftermath)
         for follower in aftermath.tasks:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from huey.app.huey import Huey
     from huey.consumer.reach import Reach
     from huey.consumer.workers.base import Worker
+    from huey.execution.settlement import Aftermath
     from huey.storage.delivery import LosslessStorage
 
 logger = logging.getLogger("huey.consumer")
@@ -46,7 +47,7 @@ class Engine:
         self.pace = policy.Pace()
         self.in_hand = InHand()
         self.settler = Settler(huey, storage, self.in_hand, reach)
-        intake = Intake(huey, storage, self.in_hand, self.settler.submit, self._release)
+        intake = Intake(huey, storage, self.in_hand, self)
         self.feeder = Feeder(
             storage, intake, self.in_hand, reach, self.pace, slots, self.claiming_as
         )
@@ -141,7 +142,12 @@ class Engine:
             self.huey._tasks_in_flight.discard(work.task)
             self.huey.interrupt(work.task)
 
-    def _release(self, work: Work) -> None:
+    def settle(self, work: Work, aftermath: Aftermath) -> None:
+        """Have the outcome of a task written."""
+        self.settler.submit(work, aftermath)
+
+    def release(self, work: Work) -> None:
+        """Give a claim back, as if its task had not started."""
         self.storage.release([work.claim])
         self.in_hand.remove([work.claim.receipt])
         if work.settled is not None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from huey.constants import AT_MOST_ONCE
 from huey.consumer import policy
-from huey.consumer.work import InHand, Work
+from huey.consumer.work import Hands, InHand, Work
 from huey.exceptions import WorkerLost
-from huey.execution.delivery import Delivery
 from huey.execution.settlement import Aftermath
 from huey.registry import UnknownTask
 from huey.storage.delivery import Claim, DeadLetter, DeathCause, Outgoing
@@ -30,23 +28,14 @@ class Intake:
         huey: the application.
         storage: where revocations are read, a whole batch at once.
         in_hand: where work is noted.
-        settle: has an outcome written.
-        release: gives a claim back.
+        hands: who has outcomes written, and gives claims back.
     """
 
-    def __init__(
-        self,
-        huey: Huey,
-        storage: LosslessStorage,
-        in_hand: InHand,
-        settle: Callable[[Work, Aftermath], None],
-        release: Callable[[Work], None],
-    ) -> None:
+    def __init__(self, huey: Huey, storage: LosslessStorage, in_hand: InHand, hands: Hands) -> None:
         self._huey = huey
         self._storage = storage
         self._in_hand = in_hand
-        self._settle = settle
-        self._release = release
+        self._hands = hands
 
     def open(self, claims: list[Claim]) -> list[Work]:
         """Give the work that can run; what cannot is put off, or becomes a dead letter.
@@ -62,9 +51,10 @@ class Intake:
         self._in_hand.add([work for work, _ in opened])
         for work, aftermath in opened:
             if aftermath is not None:
-                self._settle(work, aftermath)
+                self._hands.settle(work, aftermath)
         for work in known:
-            self._deliver(work, flags)
+            work.flags = flags
+            work.task._delivery = work
         return [work for work in known if not self._is_given_up(work)]
 
     # ── decoding ───────────────────────────────────────────────────────────────────────────────
@@ -74,13 +64,13 @@ class Intake:
         try:
             task = self._huey.deserialize_task(claim.data)
         except UnknownTask as error:
-            return Work(claim, _NO_TASK), self._unknown(claim, error)
+            return Work(claim, _NO_TASK, self._hands), self._unknown(claim, error)
         # Whatever corrupt bytes make a decoder raise: they cannot become a task.
         except Exception as error:
-            return Work(claim, _NO_TASK), self._undecodable(claim, error)
+            return Work(claim, _NO_TASK, self._hands), self._undecodable(claim, error)
         task.attempt = claim.attempt
         task.redelivered = claim.redelivered
-        return Work(claim, task), None
+        return Work(claim, task, self._hands), None
 
     def _undecodable(self, claim: Claim, error: Exception) -> Aftermath:
         logger.error(
@@ -107,13 +97,6 @@ class Intake:
             return {}
         found = self._storage.peek_many(self._huey.revocation_keys(tasks))
         return {str(key): value for key, value in found.items()}
-
-    def _deliver(self, work: Work, flags: dict[str, bytes]) -> None:
-        work.task._delivery = Delivery(  # type: ignore[attr-defined]  # tasks take attributes
-            flags,
-            lambda task, aftermath: self._settle(work, aftermath),
-            lambda: self._release(work),
-        )
 
     def _is_given_up(self, work: Work) -> bool:
         """Tell whether a task is not tried again because its workers died; it is buried then."""

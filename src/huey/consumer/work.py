@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from huey.execution.settlement import Aftermath
     from huey.storage.delivery import Claim
     from huey.tasks.task import Task
 
 
+class Hands(Protocol):
+    """Where work goes when it is done, or given back."""
+
+    def settle(self, work: Work, aftermath: Aftermath) -> None:
+        """Have an outcome written."""
+
+    def release(self, work: Work) -> None:
+        """Give a claim back, as if the task had not started."""
+
+
 class Work:
-    """One claim, from its arrival until its outcome is written."""
+    """One claim, from its arrival until its outcome is written.
 
-    __slots__ = ("arrived", "claim", "settled", "started", "task")
+    It hangs on its task as ``task._delivery``: see ``execution/delivery.py``.
+    """
 
-    def __init__(self, claim: Claim, task: Task) -> None:
+    __slots__ = ("_hands", "arrived", "claim", "flags", "settled", "started", "task")
+
+    def __init__(self, claim: Claim, task: Task, hands: Hands) -> None:
         self.claim = claim
         self.task = task
+        self._hands = hands
+        #: Revocation flags that were read for a whole batch.
+        self.flags: dict[str, bytes] = {}
         #: Monotonic seconds.
         self.arrived = time.monotonic()
         self.started: float | None = None
@@ -29,9 +46,13 @@ class Work:
         """Have ``settled`` set when the outcome is written."""
         self.settled = threading.Event()
 
-    def give_back(self) -> None:
+    def settle(self, task: Task, aftermath: Aftermath) -> None:
+        """Hand what follows from the task to whoever writes it."""
+        self._hands.settle(self, aftermath)
+
+    def release(self) -> None:
         """Give the claim back, as if the task had not started."""
-        self.task._delivery.release()  # type: ignore[attr-defined]  # set with the claim
+        self._hands.release(self)
 
     @property
     def is_suspect(self) -> bool:

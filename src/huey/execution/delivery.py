@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from huey.execution.settlement import Aftermath
     from huey.tasks.task import Task
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Protocol):
     """Hangs on a task while a consumer holds it, as ``task._delivery``."""
 
     #: Revocation flags that the consumer read for a whole batch.
     flags: dict[str, bytes]
-    #: Hands what follows from the task to whoever writes it.
-    settle: Callable[[Task, Aftermath], None]
-    #: Gives the claim back, as if the task had not started.
-    release: Callable[[], None]
+
+    def settle(self, task: Task, aftermath: Aftermath) -> None:
+        """Hand what follows from the task to whoever writes it."""
+
+    def release(self) -> None:
+        """Give the claim back, as if the task had not started."""

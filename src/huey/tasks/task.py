@@ -15,6 +15,7 @@ from huey.timing import normalize_expire_time
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from huey.execution.delivery import Delivery
     from huey.utils import ChordConfig
 
 #: The options that a call takes beside the arguments of the function.
@@ -75,6 +76,8 @@ class Task:
     attempt: int = 1
     #: Whether an earlier holder of this task died with it.
     redelivered: bool = False
+    #: The claim under which a consumer holds this task.
+    _delivery: Delivery | None = None
 
     def __init__(
         self,

@@ -86,7 +86,7 @@ class Worker:
         except StorageError as error:
             # It failed before the task ran: writing what follows is the settler's part.
             logger.error("Task %s is given back, the storage failed: %s", work.task.id, error)
-            work.give_back()
+            work.release()
         except Exception:
             # A fault of ours, or of what stands around the task: the claim must not be stranded.
             logger.exception("Unexpected error while running task %s.", work.task.id)

@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from huey.storage.delivery import Claim
 from huey.storage.redis.alarm import Alarm
 from huey.storage.redis.core import CHUNK, RedisCore
 
 if TYPE_CHECKING:
-    from huey.storage.redis.wire import Command, Line, Reply
+    from huey.storage.redis.wire import Command, Line
 
 #: Seconds for which one blocking move waits; a connection that broke unseen is missed after it.
 _DOZE = 5.0
@@ -53,6 +53,8 @@ class Claiming(RedisCore):
     """Messages move from ready to claimed, and back."""
 
     _seats: dict[str, Seat]
+    #: Whether to look for messages that arrived without waking anybody.
+    _polls: bool = False
     #: Bytes before the message in what a claim keeps: see ``queue_sorted.lua``.
     _kept_header: int = 0
 
@@ -137,10 +139,12 @@ class Claiming(RedisCore):
     def _wait_and_take(self, seat: Seat, limit: int, deadline: float) -> list[Claim]:
         while (left := deadline - time.monotonic()) > 0:
             doze, command = self._doze(seat.consumer, left)
-            reply = seat.line.wait(command, doze, seat.alarm)
-            if reply is None and self._was_woken(seat, deadline):
+            woken, reply = seat.line.wait(command, doze, seat.alarm)
+            if woken:
                 return []
-            claims = self._take_after(reply, seat, limit, deadline)
+            if reply is None and (not self._polls or time.monotonic() >= deadline):
+                continue
+            claims = self._take(seat, limit)
             if claims is None or claims:
                 return claims or []
         return []

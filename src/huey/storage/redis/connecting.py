@@ -176,7 +176,9 @@ def _pool_of_sentinel(url: str, params: dict[str, Any], encrypted: bool) -> Conn
     params |= {"username": unquote(username) or None, "password": unquote(password) or None}
     params["db"] = int(path[1]) if len(path) == 2 else 0
     limits = {key: params[key] for key in ("socket_timeout", "socket_connect_timeout")}
-    sentinel = Sentinel([_sentinel_address(host) for host in hosts.split(",")], sentinel_kwargs=limits)
+    sentinel = Sentinel(
+        [_sentinel_address(host) for host in hosts.split(",")], sentinel_kwargs=limits
+    )
     return SentinelConnectionPool(path[0], sentinel, ssl=encrypted, **params)
 
 

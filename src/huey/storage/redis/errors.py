@@ -70,7 +70,10 @@ _FOR_PEOPLE = (
         'clean_name=False, such as RedisHuey("{app}", clean_name=False)',
     ),
     ("appendonly is disabled", "durable=True needs appendonly yes in the server's configuration"),
-    ("unknown command", "the server is too old, or was told to refuse a command that a queue needs"),
+    (
+        "unknown command",
+        "the server is too old, or was told to refuse a command that a queue needs",
+    ),
     ("Unknown Redis command", "the server is too old: expected Redis 6.2, or any Valkey"),
 )
 

@@ -47,7 +47,9 @@ class Producing(RedisCore):
     def _push(self, messages: Sequence[tuple[bytes, float | None]]) -> None:
         """Append messages without anything special."""
         data = [self._check_size(data) for data, _ in messages]
-        replies = self._wire.ask_all([("LPUSH", self._names.queue, *data), *self._sync()], once=True)
+        replies = self._wire.ask_all(
+            [("LPUSH", self._names.queue, *data), *self._sync()], once=True
+        )
         self._check_sync(replies[1:])
 
     def _refuse_priority(self, priority: float | None) -> None:
@@ -58,9 +60,7 @@ class Producing(RedisCore):
                 "PriorityRedisHuey or PriorityRedisExpireHuey, or leave it out."
             )
 
-    def _write_outgoing(
-        self, message: Outgoing, arguments: list[Any], declared: list[Any]
-    ) -> None:
+    def _write_outgoing(self, message: Outgoing, arguments: list[Any], declared: list[Any]) -> None:
         """Write a message as ``accepting.lua`` takes it."""
         due = "" if message.due is None else filed(message.due)
         arguments += (message.data, self._score(message.priority), due, str(message.attempt))

@@ -174,7 +174,7 @@ class Line:
             connection = self._open()
             return self._wire._run(connection, script, arguments, (), once=False)[0]
 
-    def wait(self, command: Command, seconds: float, alarm: Alarm) -> Reply | None:
+    def wait(self, command: Command, seconds: float, alarm: Alarm) -> tuple[bool, Reply]:
         """Send a command that blocks, and wait for its reply; raises like `Wire.ask`.
 
         Args:
@@ -183,17 +183,18 @@ class Line:
             alarm: ends the waiting.
 
         Returns:
-            None if the alarm was heard; what the command moves may then be moved, or not.
+            Whether the alarm was heard, and otherwise the reply. If it was, nobody knows whether
+            the command has been executed.
         """
         with self._lock:
             if alarm.heard():
-                return None
+                return True, None
             connection = self._open()
             self._wire._send(connection, [command], once=False)
             if not self._await_reply(connection, seconds, alarm):
                 self._close()
-                return None
-            return self._wire._read(connection, 1, once=False)[0]
+                return True, None
+            return False, self._wire._read(connection, 1, once=False)[0]
 
     def close(self) -> None:
         """Close the connection; the next use makes a new one."""

@@ -1,0 +1,236 @@
+"""The classic contract on Redis: queue and schedule, key/value data and counters.
+
+These methods use the driver's client (``storage.conn``), so that one that was replaced by the
+application is honoured; its errors are translated like all others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
+from typing import Any
+
+from huey.constants import EmptyData
+from huey.storage.base import Key, MaybeBytes
+from huey.storage.redis import names
+from huey.storage.redis.core import RedisCore, as_bytes, as_text
+from huey.storage.redis.presence import read_place
+from huey.storage.redis.scripts import pop_schedule
+from huey.timing import to_epoch
+
+
+class Classic(RedisCore):
+    """Queue, schedule, data and counters, one call each."""
+
+    read_timeout: float
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the driver's errors into ours."""
+        import redis.exceptions as theirs
+
+        from huey.storage.redis.errors import Phase, translated
+
+        try:
+            yield
+        except theirs.RedisError as exc:
+            raise translated(exc, self._wire.server, Phase.WAITING, once=False) from exc
+
+    # ── the queue ──────────────────────────────────────────────────────────────────────────────
+
+    def dequeue(self) -> bytes | None:
+        """Remove the next message for good; waits ``read_timeout`` seconds if it is blocking."""
+        import redis.exceptions as theirs
+
+        with self._translated():
+            try:
+                return self._pop_message()
+            except theirs.TimeoutError:
+                # Huey 3 takes it for an empty queue.
+                return None
+
+    def _pop_message(self) -> bytes | None:
+        if not self.blocking:
+            popped: bytes | None = self.conn.rpop(self._names.queue)
+            return popped
+        found = self.conn.brpop(self._names.queue, timeout=self.read_timeout)
+        return None if found is None else found[1]
+
+    def queue_size(self) -> int:
+        """Count the messages that are ready to run."""
+        with self._translated():
+            return int(self.conn.llen(self._names.queue))
+
+    def enqueued_items(self, limit: int | None = None) -> list[bytes]:
+        """List ready messages, the next first; a limit of 0 is none."""
+        start = -limit if limit else 0
+        with self._translated():
+            return list(reversed(self.conn.lrange(self._names.queue, start, -1)))
+
+    def flush_queue(self) -> None:
+        """Remove all ready messages."""
+        self._delete(self._names.queue, self._names.bell)
+
+    # ── the schedule ───────────────────────────────────────────────────────────────────────────
+
+    def add_to_schedule(self, data: bytes, ts: datetime) -> None:
+        """Keep a message until ``ts``, in UTC.
+
+        It is not marked as filed by us: only who decodes it knows whether ``ts`` was in UTC.
+        """
+        with self._translated():
+            self.conn.zadd(self._names.schedule, {self._check_size(data): to_epoch(ts)})
+
+    def read_schedule(self, ts: datetime) -> list[bytes]:
+        """Remove the messages that are due at ``ts`` and return them, soonest first."""
+        now = repr(to_epoch(ts))
+        with self._translated():
+            due: list[bytes] = self.conn.eval(pop_schedule(), 1, self._names.schedule, now)
+            copies = self.conn.eval(pop_schedule(), 1, self._names.copies, now)
+        return due + [member[8:] for member in copies]
+
+    def schedule_size(self) -> int:
+        """Count the scheduled messages."""
+        sizes = self._wire.ask_all([("ZCARD", self._names.schedule), ("ZCARD", self._names.copies)])
+        return int(sum(sizes))
+
+    def scheduled_items(self, limit: int | None = None) -> list[bytes]:
+        """List scheduled messages, soonest first; a limit of 0 is none."""
+        last = limit - 1 if limit else -1
+        found, copies = self._wire.ask_all(
+            [
+                ("ZRANGE", self._names.schedule, 0, last, "WITHSCORES"),
+                ("ZRANGE", self._names.copies, 0, last, "WITHSCORES"),
+            ]
+        )
+        rows = [(float(score), data) for data, score in zip(found[::2], found[1::2], strict=True)]
+        rows += [
+            (float(score), data[8:]) for data, score in zip(copies[::2], copies[1::2], strict=True)
+        ]
+        rows.sort(key=lambda row: row[0])
+        return [data for _, data in rows][: limit or None]
+
+    def flush_schedule(self) -> None:
+        """Remove all scheduled messages."""
+        self._delete(self._names.schedule, self._names.copies)
+
+    # ── key/value data ─────────────────────────────────────────────────────────────────────────
+
+    def put_data(self, key: Key, value: bytes, is_result: bool = False) -> None:
+        """Store a value, replacing an older one; a result wakes who waits for it."""
+        arguments: list[Any] = []
+        declared: list[Any] = []
+        self._place(self._field(key), arguments, declared)
+        arguments += (value, "1" if is_result else "")
+        if is_result and self.notify_result:
+            declared.append(names.notify_prefix(self.name).encode() + as_bytes(key))
+        self._run("put", arguments, keys=declared)
+
+    def put_if_empty(self, key: Key, value: bytes, ttl: float | None = None) -> bool:
+        """Store a value unless there is one; tell whether it was stored."""
+        arguments: list[Any] = []
+        declared: list[Any] = []
+        self._place(self._field(key), arguments, declared)
+        arguments += (value, self._ttl(ttl))
+        return bool(self._run("put_new", arguments, keys=declared))
+
+    def peek_data(self, key: Key) -> MaybeBytes:
+        """Read a value; ``EmptyData`` if there is none."""
+        value = self._read(lambda: self.conn.hget(self._names.results, key))
+        return EmptyData if value is None else value
+
+    def peek_many(self, keys: Collection[Key]) -> dict[Key, bytes]:
+        """Read several values; keys without a value are absent from what is returned."""
+        if not keys:
+            return {}
+        wanted = list(keys)
+        values = self._read(lambda: self.conn.hmget(self._names.results, wanted))
+        return {key: value for key, value in zip(wanted, values, strict=True) if value is not None}
+
+    def pop_data(self, key: Key) -> MaybeBytes:
+        """Read a value and remove it."""
+        value, _ = self._read(lambda: self._pop(key))
+        return EmptyData if value is None else value
+
+    def _pop(self, key: Key) -> list[Any]:
+        pipe = self.conn.pipeline()
+        pipe.hget(self._names.results, key)
+        pipe.hdel(self._names.results, key)
+        found: list[Any] = pipe.execute()
+        return found
+
+    def delete_data(self, key: Key) -> bool | int:
+        """Remove a value; truthy if there was one."""
+        return bool(self._read(lambda: self.conn.hdel(self._names.results, key)))
+
+    def has_data_for_key(self, key: Key) -> bool:
+        """Tell whether a value is stored."""
+        return bool(self._read(lambda: self.conn.hexists(self._names.results, key)))
+
+    def result_store_size(self) -> int:
+        """Count the key/value entries."""
+        return int(self._read(lambda: self.conn.hlen(self._names.results)))
+
+    def result_items(self) -> dict[str, bytes]:
+        """Copy the whole key/value area."""
+        found = self._read(lambda: self.conn.hgetall(self._names.results))
+        return {as_text(key): value for key, value in found.items()}
+
+    def flush_results(self) -> None:
+        """Remove all key/value entries."""
+        self._delete(self._names.results, self._names.expiry)
+
+    def _read(self, reading: Callable[[], Any]) -> Any:
+        """Read data whose time to live is not over, on any server."""
+        if self._data_form == "hash" and not self.supports_hash_ttl:
+            self._run("purge")
+        with self._translated():
+            return reading()
+
+    # ── counters ───────────────────────────────────────────────────────────────────────────────
+
+    def incr(self, key: Key, amount: int = 1) -> int:
+        """Add to a counter and return its new value."""
+        with self._translated():
+            return int(self.conn.hincrby(self._names.counters, key, amount))
+
+    def delete_counter(self, key: Key) -> None:
+        """Remove a counter, if there is one."""
+        with self._translated():
+            self.conn.hdel(self._names.counters, key)
+
+    def flush_counters(self) -> None:
+        """Remove all counters."""
+        self._delete(self._names.counters)
+
+    # ── all of it ──────────────────────────────────────────────────────────────────────────────
+
+    def flush_all(self) -> None:
+        """Remove everything that belongs to this queue, but the record of who is consuming it."""
+        self.flush_queue()
+        self.flush_schedule()
+        self.flush_results()
+        self.flush_counters()
+        consumers, places = self._wire.ask_all(
+            [("HKEYS", self._names.consumers), ("ZRANGE", self._names.places, 0, -1)]
+        )
+        own = self._names
+        claims = [
+            self._of_consumer(kind, as_text(consumer))
+            for consumer in consumers
+            for kind in ("claims", "inbox")
+        ]
+        semaphores = {read_place(entry)[0] for entry in places}
+        bookkeeping = (own.marks, own.ticks, own.dead, own.letters, own.holds, own.places)
+        self._delete(*bookkeeping, *claims, *semaphores)
+
+    def _delete(self, *keys: Key) -> None:
+        for start in range(0, len(keys), 1000):
+            self._wire.ask("DEL", *keys[start : start + 1000])
+
+
+def glob(prefix: bytes) -> bytes:
+    """Match all keys with a prefix, whatever characters it has."""
+    return re.sub(rb"([*?\[\]\\^])", rb"\\\1", prefix) + b"*"
