@@ -114,6 +114,12 @@ class Result(Generic[R]):
         """Forget the value read, so that the next look goes to the storage."""
         self._result = EmptyData
 
+    def follow(self, task: Task) -> None:
+        """Fetch the value of another task from now on."""
+        self.task = task
+        self.revoke_id = task.revoke_id
+        self._result = EmptyData
+
     # ── steering ───────────────────────────────────────────────────────────────────────────────
 
     def revoke(self, revoke_once: bool = True) -> None:

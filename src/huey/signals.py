@@ -23,6 +23,8 @@ SIGNAL_RATE_LIMITED = "rate-limited"
 # Beyond Huey 3.5.4:
 #: The storage refused a task after ``enqueued`` was sent; the exception follows as an argument.
 SIGNAL_ENQUEUE_FAILED = "enqueue_failed"
+#: A unique task was not enqueued, as one like it waits already; the id of that one follows.
+SIGNAL_DUPLICATE = "duplicate"
 #: The message became a dead letter; the reason follows as an argument.
 SIGNAL_DEAD = "dead"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from huey.app.state import logger
 from huey.constants import AT_MOST_ONCE
 from huey.exceptions import WorkerLost
 from huey.execution.admission import Verdict, is_expired
-from huey.execution.attempt import attempt, run
+from huey.execution.attempt import Life, attempt, drive, drive_async, run
 from huey.execution.outcome import Kind, Outcome, failed, surfaces
 from huey.execution.settlement import Aftermath
 from huey.storage.delivery import DeathCause
@@ -42,21 +43,40 @@ class Executing(Scheduling, Revoking, Reporting):
             The value of the function; None if the task did not run, or failed.
         """
         now = timestamp or naive_now(self.utc)
+        return self._execute(task, now) if self._enter(task, now) else None
+
+    async def aexecute(
+        self,
+        task: Task,
+        call: Callable[[Task], Awaitable[Any]],
+        timestamp: datetime | None = None,
+    ) -> Any:
+        """Do what :meth:`execute` does, on an event loop: ``call`` awaits the function."""
+        if not self._enter(task, timestamp or naive_now(self.utc)):
+            return None
+        return await drive_async(self._life(task), lambda: call(task))
+
+    # ── before ─────────────────────────────────────────────────────────────────────────────────
+
+    def _enter(self, task: Task, now: datetime) -> bool:
+        """Tell whether a task runs now; what follows is written if it does not."""
         match self._admit(task, now):
             case Verdict.TOO_EARLY:
                 self._put_off(task)
-                return None
+                return False
             case Verdict.REVOKED:
                 logger.warning("Task %s was revoked, not executing.", task)
-                return self._drop(task, S.SIGNAL_REVOKED)
+                self._drop(task, S.SIGNAL_REVOKED)
+                return False
             case Verdict.EXPIRED:
                 logger.info("Task %s expired, not executing.", task)
-                return self._drop(task, S.SIGNAL_EXPIRED)
+                self._drop(task, S.SIGNAL_EXPIRED)
+                return False
+        if task.uniqueness is not None:
+            self._leave_place_at_start(task)
         logger.info("Executing %s", task, extra=_about(task))
         self._emit(S.SIGNAL_EXECUTING, task)
-        return self._execute(task, now)
-
-    # ── before ─────────────────────────────────────────────────────────────────────────────────
+        return True
 
     def _admit(self, task: Task, now: datetime) -> Verdict:
         if not self.ready_to_run(task, now):
@@ -74,12 +94,20 @@ class Executing(Scheduling, Revoking, Reporting):
     def _drop(self, task: Task, signal: str) -> None:
         self._emit(signal, task)
         aftermath = Aftermath()
+        self._free_place(task, aftermath)
         self._report_to_chord(task, self.serializer.serialize(SKIPPED), aftermath)
         self._settle(task, aftermath)
 
     # ── the attempt ────────────────────────────────────────────────────────────────────────────
 
     def _execute(self, task: Task, timestamp: datetime | None = None) -> Any:
+        # Outsiders replace this method on the class, so every synchronous attempt passes here.
+        return drive(
+            self._life(task), lambda: run(task, self._timeout_handler, self._run_coroutine)
+        )
+
+    def _life(self, task: Task) -> Life:
+        """Tell the story of one attempt; it stops once, for the call of the function."""
         if self._pre_execute and self._run_pre_execute(task) is not None:
             return self._drop(task, S.SIGNAL_CANCELED)
         task.start_clock()
@@ -87,28 +115,25 @@ class Executing(Scheduling, Revoking, Reporting):
         started = time.monotonic()
         aftermath = Aftermath()
         try:
-            outcome = attempt(
-                task,
-                call=lambda task: self._call(task, aftermath),
+            outcome = yield from attempt(
+                keep=lambda value: self._keep(task, value, aftermath),
                 judge=lambda error: failed(task, error, now=naive_now(self.utc), utc=self.utc),
                 announce=lambda outcome: self._announce(task, outcome, aftermath),
             )
         finally:
             self._tasks_in_flight.discard(task)
-        duration = time.monotonic() - started
-        return self._conclude(task, outcome, aftermath, duration)
+        return self._conclude(task, outcome, aftermath, time.monotonic() - started)
 
-    def _call(self, task: Task, aftermath: Aftermath) -> Any:
-        """Call the function and prepare its value for the storage; both may fail."""
-        value = run(task, self._timeout_handler, self._run_coroutine)
+    def _keep(self, task: Task, value: Any, aftermath: Aftermath) -> None:
+        """Prepare what a task returned for the storage, which may fail."""
         stored = self._is_stored(task) and (value is not None or self.store_none)
-        if stored or task.chord_config is not None:
-            raw = self._serialize_value(task, value)
-            if stored:
-                aftermath.results[task.id] = raw
-            if task.chord_config is not None and task.on_complete is None:
-                self._report_to_chord(task, raw, aftermath)
-        return value
+        if not stored and task.chord_config is None:
+            return
+        raw = self._serialize_value(task, value)
+        if stored:
+            aftermath.results[task.id] = raw
+        if task.chord_config is not None and task.on_complete is None:
+            self._report_to_chord(task, raw, aftermath)
 
     def _is_stored(self, task: Task) -> bool:
         return self.results and not isinstance(task, PeriodicTask)
@@ -138,6 +163,8 @@ class Executing(Scheduling, Revoking, Reporting):
             return self._hand_back(task, aftermath)
         if not isinstance(task, PeriodicTask):
             aftermath.delete.append(task.revoke_id)
+        if outcome.is_final:
+            self._free_place(task, aftermath)
         if outcome.kind is Kind.COMPLETED:
             logger.info("%s executed in %0.3fs", task, duration, extra=_about(task))
             self._follow_success(task, outcome.value, aftermath)
@@ -162,7 +189,7 @@ class Executing(Scheduling, Revoking, Reporting):
 
     def _hand_back(self, task: Task, aftermath: Aftermath) -> None:
         delivery = task._delivery
-        if delivery is None or task.id in aftermath.ids:
+        if delivery is None or aftermath.contains(task):
             self._settle(task, aftermath)
             return
         if (task.delivery or self.delivery) == AT_MOST_ONCE:
@@ -191,7 +218,8 @@ class Executing(Scheduling, Revoking, Reporting):
                 self.enqueue(successor)
         except Exception as error:
             logger.exception("Task %s finished, but what follows it cannot be enqueued.", task.id)
-            self._surface(task, error, aftermath, stages_after_only=True)
+            raw = self._surface(task, error, aftermath, stages_after_only=True)
+            self._report_to_chord(task, raw, aftermath)
 
     def _follow_failure(self, task: Task, outcome: Outcome, aftermath: Aftermath) -> None:
         assert outcome.error is not None

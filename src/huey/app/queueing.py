@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from huey import signals as S
 from huey.app import outbox
 from huey.app.hooking import Hooking
+from huey.app.reserving import Reserving, redirect, refusals
 from huey.app.state import logger
-from huey.app.storing import Storing
 from huey.execution.settlement import Aftermath
 from huey.results import ChordResult, Result, ResultGroup
 from huey.storage.delivery import Outgoing
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BULK = 1000
 
 
-class Queueing(Storing, Hooking):
+class Queueing(Reserving, Hooking):
     """The way of a task into the storage and back."""
 
     # ── the form in which it travels ───────────────────────────────────────────────────────────
@@ -49,7 +49,8 @@ class Queueing(Storing, Hooking):
         due = None
         if scheduled:
             due = to_epoch(task.eta, self.utc) if task.eta is not None else 0.0
-        return Outgoing(self.serialize_task(task), task.priority, due, task.attempt)
+        place = None if scheduled or task.uniqueness is None else self._reservation(task)
+        return Outgoing(self.serialize_task(task), task.priority, due, task.attempt, place)
 
     # ── enqueueing ─────────────────────────────────────────────────────────────────────────────
 
@@ -59,9 +60,12 @@ class Queueing(Storing, Hooking):
         Returns:
             A Result; a ResultGroup for a pipeline (one per stage) or a group; a ChordResult.
             None for a task if results are switched off.
+            For a unique task that finds its place taken: what its ``on_conflict`` says.
 
         Raises:
             StorageError: the storage refused it, or cannot be reached; nothing is enqueued.
+            TypeError: it is none of these, or holds something that cannot be enqueued.
+            ValueError: a pipeline that runs in a circle, or a chord that could never complete.
         """
         match item:
             case group():
@@ -82,13 +86,13 @@ class Queueing(Storing, Hooking):
             Their results in order (of a pipeline, that of its last stage); None if results are
             switched off.
         """
-        handles: list[Result[Any]] = []
+        handles: list[Any] = []
         for some in _batches(tasks, BULK):
-            with self._writing_together():
-                for task in some:
-                    self.enqueue(task)
-            handles.extend(self._result_handle(stages(task)[-1]) for task in some)
-        return ResultGroup(handles) if self.results else None
+            _check_tasks(some)
+            handles.extend(self._enqueue_together(some))
+        if not self.results:
+            return None
+        return ResultGroup([_last(handle) for handle in handles])
 
     def prepare(self, task: Task) -> Outgoing:
         """Do all of enqueueing but the write, and give what is to be written.
@@ -107,14 +111,26 @@ class Queueing(Storing, Hooking):
         if task.expires is not None:
             task.resolve_expires(self.utc)
         self._emit(S.SIGNAL_ENQUEUED, task)
-        self._dispatch(task)
-        return self._handle(task)
+        other = self._dispatch(task)
+        handle = self._handle(task)
+        if task.uniqueness is not None:
+            if other is not None:
+                return self._refuse(task, handle, other)
+            box = outbox.collection_of(self)
+            if box is not None:
+                box.handles = {**(box.handles or {}), task.id: handle}
+        return handle
 
-    def _dispatch(self, task: Task) -> None:
-        """Execute the task here in immediate mode, collect it, or write it."""
+    def _dispatch(self, task: Task) -> str | None:
+        """Execute the task here in immediate mode, collect it, or write it.
+
+        Gives the id of the task like it that stands in its way, if it is unique.
+        """
         box = outbox.collection_of(self)
+        if self.immediate and (other := self._take_place(task)) is not None:
+            return other
         if box is not None:
-            box.ids.add(task.id)
+            box.announced.append(task)
             if self.immediate:
                 box.tasks.append(task)
             else:
@@ -122,19 +138,30 @@ class Queueing(Storing, Hooking):
         elif self.immediate:
             self.execute(task)
         else:
-            self._write_one(task)
+            return self._write_one(task)
+        return None
 
-    def _write_one(self, task: Task) -> None:
+    def _write_one(self, task: Task) -> str | None:
         try:
-            data = self.serialize_task(task)
-            if task.attempt == 1:
+            outgoing = self._outgoing(task)
+            if outgoing.attempt == 1 and outgoing.reservation is None:
                 # The classic call, which subclasses of storages override.
-                self.storage.enqueue(data, task.priority)
-            else:
-                self._lossless.enqueue_many([Outgoing(data, task.priority, None, task.attempt)])
+                self.storage.enqueue(outgoing.data, outgoing.priority)
+                return None
+            standing = self._lossless.enqueue_many([outgoing])
         except Exception as error:
-            self._emit(S.SIGNAL_ENQUEUE_FAILED, task, error)
+            self._tell_failed([task], error)
             raise
+        return refusals([outgoing], standing).get(task.id)
+
+    def _tell_failed(self, tasks: list[Task], error: Exception) -> None:
+        for task in tasks:
+            self._emit(S.SIGNAL_ENQUEUE_FAILED, task, error)
+
+    def _refuse(self, task: Task, handle: Any, other: str) -> Any:
+        """Tell that a unique task was not enqueued; gives what stands for its handle."""
+        self._emit(S.SIGNAL_DUPLICATE, task, other)
+        return redirect(handle, task, other)
 
     def _handle(self, task: Task) -> Any:
         if not self.results:
@@ -153,10 +180,29 @@ class Queueing(Storing, Hooking):
         return _Together(self)
 
     def _enqueue_group(self, item: group) -> ResultGroup[Any] | None:
-        members = list(item.tasks)
-        with self._writing_together():
-            handles = [self.enqueue(member) for member in members]
+        handles = self._enqueue_together(list(item.tasks))
         return ResultGroup(handles) if self.results else None
+
+    def _enqueue_together(self, items: list[Any]) -> list[Any]:
+        """Enqueue one by one, write together; gives the handles of those that were accepted."""
+        with self._writing_together() as dropped:
+            handles = [self.enqueue(item) for item in items]
+        gone = {None, *dropped}
+        return [handle for handle in handles if handle not in gone]
+
+    def _write_collected(self, box: Aftermath) -> list[Any]:
+        """Write what was collected; gives the handles of unique tasks that were dropped."""
+        standing = self._lossless.enqueue_many(box.outgoing)
+        if box.handles is None:
+            return []
+        refused = refusals(box.outgoing, standing)
+        dropped = []
+        for task in box.announced:
+            if task.id in refused:
+                handle = box.handles.get(task.id)
+                if self._refuse(task, handle, refused[task.id]) is None:
+                    dropped.append(handle)
+        return dropped
 
     def _enqueue_chord(self, item: chord) -> ChordResult[Any]:
         with self._writing_together():
@@ -226,22 +272,47 @@ class _Together:
         self._aftermath = Aftermath()
         self._outer = outbox.collection_of(app)
         self._context = outbox.collecting(app, self._aftermath)
+        self._dropped: list[Any] = []
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> list[Any]:
         if self._outer is None:
             self._context.__enter__()
+        return self._dropped
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if self._outer is not None:
             # An outer collection is open: what was enqueued is written with that one.
             return
         self._context.__exit__(kind, error, trace)
+        if isinstance(error, Exception):
+            self._app._tell_failed(self._aftermath.announced, error)
         if kind is not None:
             return
         for task in self._aftermath.tasks:
             self._app.execute(task)
         if self._aftermath.outgoing:
-            self._app._lossless.enqueue_many(self._aftermath.outgoing)
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            self._dropped.extend(self._app._write_collected(self._aftermath))
+        except Exception as error:
+            self._app._tell_failed(self._aftermath.announced, error)
+            raise
+
+
+def _last(handle: Any) -> Any:
+    """Give the handle of the last stage of a pipeline, or that of a task."""
+    return list(handle)[-1] if isinstance(handle, ResultGroup) else handle
+
+
+def _check_tasks(items: list[Any]) -> None:
+    for item in items:
+        if not isinstance(item, Task):
+            raise TypeError(
+                f"enqueue_many() takes tasks and pipelines, got {type(item).__name__}: {item!r}. "
+                "Enqueue groups and chords one by one."
+            )
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

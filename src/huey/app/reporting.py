@@ -118,6 +118,7 @@ class Reporting(Settling):
             results=dict.fromkeys(aftermath.results, raw),
             outgoing=[out for out in aftermath.outgoing if not aftermath.results],
             delete=aftermath.delete,
+            delete_if=aftermath.delete_if,
             delete_counters=aftermath.delete_counters,
         )
 
@@ -130,6 +131,7 @@ class Reporting(Settling):
         assert error is not None
         task.retries = 0
         aftermath = Aftermath()
+        self._free_place(task, aftermath)
         raw = self._surface(task, error, aftermath)
         self._report_to_chord(task, raw, aftermath)
         self._settle(task, aftermath)
@@ -143,6 +145,7 @@ class Reporting(Settling):
         task.retries = 0
         aftermath = Aftermath()
         aftermath.dead = DeadLetter(data, cause, str(error))
+        self._free_place(task, aftermath)
         raw = self._surface(task, error, aftermath)
         if task.on_error is not None:
             self._enqueue_error_handler(task, task.on_error, error, aftermath)

@@ -31,7 +31,7 @@ class Scheduling(Queueing):
             self._lossless.enqueue_many([outgoing])
         else:
             box.outgoing.append(outgoing)
-            box.ids.add(task.id)
+            box.announced.append(task)
         logger.info("Added task %s to schedule, eta %s", task.id, task.eta)
         self._emit(S.SIGNAL_SCHEDULED, task)
 

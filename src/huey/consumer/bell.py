@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+from collections.abc import Sequence
 
 
 class Bell:
@@ -21,10 +22,14 @@ class Bell:
         with contextlib.suppress(OSError):
             os.write(self._write, b"!")
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for a ring for ``timeout`` seconds at most; False if none came."""
-        ready, _, _ = select.select([self._read], [], [], timeout)
-        if ready:
+    def wait(self, timeout: float | None = None, others: Sequence[int] = ()) -> bool:
+        """Wait for a ring, or until one of the ``others`` (descriptors) can be read.
+
+        Returns:
+            False if neither came within ``timeout`` seconds.
+        """
+        ready, _, _ = select.select([self._read, *others], [], [], timeout)
+        if self._read in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._read, 4096)
         return bool(ready)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from huey.consumer import policy
 from huey.consumer.bell import Bell
-from huey.consumer.engine import Engine
-from huey.consumer.heartbeat import Heartbeat
 from huey.consumer.reach import Reach
 from huey.consumer.scheduler import Scheduler
 from huey.consumer.shutdown import Stop, signal_actions
 from huey.consumer.workers.base import Worker
-from huey.consumer.workers.registry import environment_for
+from huey.consumer.workers.crew import Orders
+from huey.consumer.workers.kinds import hire
 from huey.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from huey.app.huey import Huey
+    from huey.storage.delivery import LosslessStorage
 
 logger = logging.getLogger("huey.consumer")
 
@@ -101,25 +101,26 @@ class Consumer:
         self._signum: int | None = None
         self._restart = False
         self._graceful = True
-        self.environment = environment_for(worker_type)
-        huey._timeout_handler = self.environment.timeout
         self.stop_flag = threading.Event()
         self._bell = Bell()
         if flush_locks or extra_locks:
             self.flush_locks(*(extra_locks or "").split(","))
-        self._build()
-
-    def _build(self) -> None:
         self._reach = Reach()
-        self.engine = Engine(
-            self.huey, self.huey._lossless, self.workers, self.worker_type, self._reach
+        self.crew = hire(self._orders())
+        huey._timeout_handler = self.crew.time_limit
+
+    def _orders(self) -> Orders:
+        return Orders(
+            huey=self.huey,
+            storage=self.huey._lossless,
+            workers=self.workers,
+            worker_type=self.worker_type,
+            max_tasks=self.max_tasks,
+            worker_class=self.worker_class,
+            make_scheduler=self._create_scheduler,
+            reach=self._reach,
+            ring=self._bell.ring,
         )
-        self.scheduler = self._create_scheduler()
-        self.engine.settler.on_scheduled = self.scheduler.expect
-        self._heartbeat = Heartbeat(self.engine, self._reach)
-        self.worker_threads: list[tuple[Worker, threading.Thread]] = [
-            self._create_worker_thread(number) for number in range(1, self.workers + 1)
-        ]
 
     def flush_locks(self, *names: str) -> None:
         """Free all locks that the application knows, and those named."""
@@ -128,24 +129,9 @@ class Consumer:
         if flushed:
             logger.warning("Found stale locks: %s", ", ".join(sorted(flushed)))
 
-    # ── parts ──────────────────────────────────────────────────────────────────────────────────
-
-    def _create_scheduler(self) -> Scheduler:
-        return self.scheduler_class(
-            self.huey,
-            self.engine.storage,
-            self.scheduler_interval,
-            self.periodic,
-            self._reach,
-        )
-
-    def _create_worker(self) -> Worker:
-        return self.engine.make_worker(self.worker_class, self.max_tasks)
-
-    def _create_worker_thread(self, number: int) -> tuple[Worker, threading.Thread]:
-        worker = self._create_worker()
-        thread = self.environment.create_process(worker, f"Worker-{number}", self._bell.ring)
-        return worker, thread
+    def _create_scheduler(self, storage: LosslessStorage, reach: Reach) -> Scheduler:
+        interval = self.scheduler_interval
+        return self.scheduler_class(self.huey, storage, interval, self.periodic, reach)
 
     # ── start ──────────────────────────────────────────────────────────────────────────────────
 
@@ -163,11 +149,7 @@ class Consumer:
             )
         self._say_hello()
         self._sign_on()
-        self.engine.start()
-        self.scheduler.start()
-        self._heartbeat.start()
-        for _, thread in self.worker_threads:
-            thread.start()
+        self.crew.start()
         self._set_signal_handlers()
 
     def _say_hello(self) -> None:
@@ -192,7 +174,7 @@ class Consumer:
         failures = 0
         while True:
             try:
-                self.engine.sign_on()
+                self.crew.sign_on()
             except ConfigurationError:
                 raise
             except Exception as error:
@@ -228,7 +210,7 @@ class Consumer:
             ConsumerStopped: the consumer has stopped.
         """
         try:
-            self._bell.wait()
+            self._bell.wait(self._tend(), self.crew.sentinels())
         except KeyboardInterrupt:
             logger.info("Received SIGINT")
             self.stop(graceful=True)
@@ -238,24 +220,11 @@ class Consumer:
             self._stop_within(self._time_for_tasks(stop))
         if self.stop_flag.is_set():
             raise ConsumerStopped
-        if self._health_check:
-            self.check_worker_health()
         return time.monotonic()
 
-    def check_worker_health(self) -> bool:
-        """Replace workers that have ended; True if there were none."""
-        healthy = True
-        for index, (worker, thread) in enumerate(self.worker_threads):
-            if thread.is_alive() or thread.ident is None:
-                continue
-            healthy = False
-            recycled = self.max_tasks is not None and worker.task_count >= self.max_tasks
-            if not recycled:
-                logger.warning("Worker %d died, restarting.", index + 1)
-            fresh = self._create_worker_thread(index + 1)
-            self.worker_threads[index] = fresh
-            fresh[1].start()
-        return healthy
+    def _tend(self) -> float | None:
+        """Replace workers that died; returns the seconds until that wants to be looked at again."""
+        return self.crew.tend() if self._health_check else None
 
     # ── stop ───────────────────────────────────────────────────────────────────────────────────
 
@@ -278,27 +247,25 @@ class Consumer:
             logger.info("Shutting down")
         else:
             logger.info("Shutting down gracefully...")
-        self.scheduler.stop()
-        self.engine.drain(len(self.worker_threads))
+        self.crew.drain()
         if self._wait_for_workers(timeout):
             logger.info("All workers have stopped.")
         else:
-            self.engine.interrupt()
-        self.engine.finish(policy.GRACE if timeout is None else max(timeout, 1.0))
-        self._heartbeat.stop()
+            self.crew.interrupt()
+        self.crew.finish(policy.GRACE if timeout is None else max(timeout, 1.0))
 
     def _wait_for_workers(self, timeout: float | None) -> bool:
         """Wait until the workers have ended; False if time ran out, or a second signal came."""
         deadline = None if timeout is None else time.monotonic() + timeout
         self._signum = None
-        while any(thread.is_alive() for _, thread in self.worker_threads):
+        while self.crew.is_alive():
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 if timeout:
                     logger.warning("Shutdown timeout of %s s is over, interrupting.", timeout)
                 return False
             try:
-                self._bell.wait(left)
+                self._bell.wait(left, self.crew.sentinels())
             except KeyboardInterrupt:
                 self._signum = signal.SIGINT
             if self._signum is not None:

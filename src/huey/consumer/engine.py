@@ -34,10 +34,17 @@ class Engine:
         slots: how many tasks may run at once.
         worker_type: told to watchers and operators.
         reach: who reports outages.
+        id: the identity to claim under, where somebody else chose it.
     """
 
     def __init__(
-        self, huey: Huey, storage: LosslessStorage, slots: int, worker_type: str, reach: Reach
+        self,
+        huey: Huey,
+        storage: LosslessStorage,
+        slots: int,
+        worker_type: str,
+        reach: Reach,
+        id: str | None = None,
     ) -> None:
         self.huey = huey
         self.storage = storage
@@ -52,7 +59,7 @@ class Engine:
             storage, intake, self.in_hand, reach, self.pace, slots, self.claiming_as
         )
         #: The identity under which messages are claimed; a new one after being declared dead.
-        self.id = identity.new_id()
+        self.id = id or identity.new_id()
         self._stopping = threading.Event()
         self._last_beat = time.monotonic()
         self._signed_on = False

@@ -74,9 +74,10 @@ class Watch:
 
 
 class Heartbeat:
-    """Beats from a thread of its own, and watches the others."""
+    """Beats from a thread of its own, and watches the others unless the parent does."""
 
-    def __init__(self, engine: Engine, reach: Reach) -> None:
+    def __init__(self, engine: Engine, reach: Reach, watches: bool = True) -> None:
+        self._watches = watches
         self._engine = engine
         self._reach = reach
         self._watch = Watch(engine.storage)
@@ -110,6 +111,8 @@ class Heartbeat:
 
     def _round(self) -> None:
         self._engine.beat()
+        if not self._watches:
+            return
         self._watch.look(self._engine.id)
         if time.monotonic() - self._swept > _SWEEP:
             self._swept = time.monotonic()

@@ -1,10 +1,14 @@
-"""Call a task once, under its time limit, and say what came of it."""
+"""Call a task once, under its time limit, and say what came of it.
+
+The life of a task is one generator, which stops where the function is to be called. Its driver
+makes that call: here and now, or awaiting it on an event loop. So there is one story for both.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from huey.execution.outcome import Interrupted, Outcome, completed, interrupted
@@ -16,25 +20,30 @@ if TYPE_CHECKING:
 TimeLimit = Callable[[float], contextlib.AbstractContextManager[Any]]
 #: Waits for a coroutine from synchronous code.
 RunCoroutine = Callable[[Any], Any]
+#: Stops once, where the task is to be called; is sent what it returns, or thrown what it raises.
+Life = Generator[None, Any, Any]
 
 
 def attempt(
-    task: Task,
     *,
-    call: Callable[[Task], Any],
+    keep: Callable[[Any], None],
     judge: Callable[[BaseException], Outcome],
     announce: Callable[[Outcome], None],
-) -> Outcome:
-    """Call the task once.
+) -> Generator[None, Any, Outcome]:
+    """Wait for the call of a task, and make an outcome of it.
 
     Args:
-        task: what to call.
-        call: makes the call, and raises whatever the task raises.
+        keep: is given the value, and may raise if it cannot be kept: then the task has failed.
         judge: says what an exception means.
         announce: tells a failure to receivers, while the exception is being handled.
     """
     try:
-        return completed(call(task))
+        value = yield
+        keep(value)
+        return completed(value)
+    except GeneratorExit:
+        # Nobody drives this life any more; it is not the task that failed.
+        raise
     except Interrupted as stop:
         outcome = interrupted(stop)
         announce(outcome)
@@ -43,6 +52,36 @@ def attempt(
         outcome = judge(error)
         announce(outcome)
     return outcome
+
+
+def drive(life: Life, call: Callable[[], Any]) -> Any:
+    """Live a task's life, with a call that is made here and now; returns what the life returns."""
+    try:
+        next(life)
+        try:
+            value = call()
+        except BaseException as error:
+            life.throw(error)
+        else:
+            life.send(value)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("The life of a task has one call, and this one asks for another.")
+
+
+async def drive_async(life: Life, call: Callable[[], Awaitable[Any]]) -> Any:
+    """Live a task's life, with a call that is awaited; returns what the life returns."""
+    try:
+        next(life)
+        try:
+            value = await call()
+        except BaseException as error:
+            life.throw(error)
+        else:
+            life.send(value)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("The life of a task has one call, and this one asks for another.")
 
 
 def run(task: Task, time_limit: TimeLimit | None, run_coroutine: RunCoroutine) -> Any:

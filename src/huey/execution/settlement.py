@@ -22,8 +22,10 @@ class Aftermath:
     outgoing: list[Any] = field(default_factory=list)
     #: In immediate mode: tasks to be executed here once this one is settled.
     tasks: list[Task] = field(default_factory=list)
-    #: Ids of all that was enqueued.
-    ids: set[str] = field(default_factory=set)
+    #: All tasks that were enqueued or scheduled, in either case.
+    announced: list[Task] = field(default_factory=list)
+    #: The handles of the unique tasks among them, by task id.
+    handles: dict[str, Any] | None = None
     delete: list[str] = field(default_factory=list)
     delete_if: list[tuple[str, bytes]] = field(default_factory=list)
     delete_counters: list[str] = field(default_factory=list)
@@ -33,6 +35,10 @@ class Aftermath:
     chord_task: Task | None = None
     #: The dead letter, as ``storage.delivery.DeadLetter``.
     dead: Any = None
+
+    def contains(self, task: Task) -> bool:
+        """Tell whether this very task was enqueued again."""
+        return any(other.id == task.id for other in self.announced)
 
 
 def reporting_task(task: Task) -> Task | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from huey.execution.delivery import Delivery
+    from huey.tasks.uniqueness import Uniqueness
     from huey.utils import ChordConfig
 
 #: The options that a call takes beside the arguments of the function.
@@ -71,6 +72,8 @@ class Task:
     retry_on: ClassVar[tuple[type[BaseException], ...]] = ()
     #: "at_least_once", "at_most_once", or None for what the application says.
     delivery: ClassVar[str | None] = None
+    #: The rule by which a task like this one is kept out of the queue; None: there is none.
+    uniqueness: ClassVar[Uniqueness | None] = None
 
     #: Which try this is; 1 on the first. Set by the consumer.
     attempt: int = 1
@@ -78,6 +81,8 @@ class Task:
     redelivered: bool = False
     #: The claim under which a consumer holds this task.
     _delivery: Delivery | None = None
+    #: The key/value entry that this task holds because it is unique.
+    _place: tuple[str, bytes] | None = None
 
     def __init__(
         self,

@@ -49,6 +49,11 @@ class Worker:
         self._pace = pace
         self._may_start = may_start
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has run as many tasks as it should."""
+        return self.max_tasks is not None and self.task_count >= self.max_tasks
+
     def initialize(self) -> None:
         """Call the startup hooks."""
         self._call_hooks(self.huey._startup, "startup")
@@ -67,16 +72,22 @@ class Worker:
 
     def run(self) -> None:
         """Run tasks until told to end."""
-        while (work := self._ready.get()) is not None:
-            if self._may_start(work):
-                self.process(work)
-            if self.max_tasks is not None and self.task_count >= self.max_tasks:
+        while (work := self.take()) is not None:
+            self.process(work)
+            if self.is_spent:
                 logger.info("Worker has run %d tasks, recycling.", self.task_count)
                 raise WorkerRecycle
 
+    def take(self) -> Work | None:
+        """Wait for a task that may be started; None when there will be no more."""
+        while (work := self._ready.get()) is not None:
+            if self._may_start(work):
+                self.task_count += 1
+                return work
+        return None
+
     def process(self, work: Work) -> None:
         """Run one task, and wait until its outcome is written unless tasks prove short."""
-        self.task_count += 1
         started = work.started = time.monotonic()
         waits = not self._pace.is_short
         if waits:
@@ -91,6 +102,10 @@ class Worker:
             # A fault of ours, or of what stands around the task: the claim must not be stranded.
             logger.exception("Unexpected error while running task %s.", work.task.id)
             self.huey.give_up(work.task)
-        self._pace.observe(time.monotonic() - started)
+        self.observe(time.monotonic() - started)
         if waits and work.settled is not None:
             work.settled.wait()
+
+    def observe(self, duration: float) -> None:
+        """Note how many seconds a task took."""
+        self._pace.observe(duration)

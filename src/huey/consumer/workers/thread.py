@@ -9,45 +9,31 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from huey.consumer.workers.base import Worker, WorkerRecycle
+from huey.consumer.workers.base import WorkerRecycle
+from huey.consumer.workers.crew import InProcessCrew
 
 if TYPE_CHECKING:
-    pass
+    from huey.consumer.workers.base import Worker
 
 logger = logging.getLogger("huey.consumer")
 
 
-class ThreadEnvironment:
+class ThreadCrew(InProcessCrew):
     """Runs each worker in a thread of this process."""
 
-    #: Whether workers are processes of their own.
-    forks = False
+    def make_process(self, worker: Worker, name: str) -> threading.Thread:
+        """Make a daemon thread: a task that does not end must not keep the process alive."""
+        return threading.Thread(
+            target=run_worker, args=(worker, self.orders.ring), name=name, daemon=True
+        )
 
-    #: Threads cannot be stopped from outside: tasks look at ``task.is_timed_out`` themselves.
-    def timeout(self, seconds: float) -> AbstractContextManager[Any]:
-        """Give the context in which a task with a timeout runs."""
+    def time_limit(self, seconds: float) -> AbstractContextManager[Any]:
+        """Threads cannot be stopped from outside: tasks look at ``task.is_timed_out``."""
         return contextlib.nullcontext()
 
-    def create_process(
-        self, worker: Worker, name: str, on_end: Callable[[], None]
-    ) -> threading.Thread:
-        """Make the thread of a worker; ``on_end`` is called when it has ended, for any reason."""
 
-        def target() -> None:
-            try:
-                _run(worker)
-            finally:
-                on_end()
-
-        # A daemon: a task that does not end must not keep the process alive.
-        return threading.Thread(target=target, name=name, daemon=True)
-
-    def is_alive(self, process: threading.Thread) -> bool:
-        """Tell whether a worker still runs."""
-        return process.is_alive()
-
-
-def _run(worker: Worker) -> None:
+def run_worker(worker: Worker, when_ended: Callable[[], None]) -> None:
+    """Run a worker from its startup hooks to its shutdown hooks."""
     worker.initialize()
     try:
         worker.run()
@@ -57,3 +43,4 @@ def _run(worker: Worker) -> None:
         logger.exception("Worker %s died, it will be replaced.", threading.current_thread().name)
     finally:
         worker.shutdown()
+        when_ended()

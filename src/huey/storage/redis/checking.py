@@ -106,8 +106,8 @@ class Checking(RedisCore):
             )
         if facts.is_cluster and not has_hash_tag(self.name):
             raise ConfigurationError(
-                f"{server} belongs to a cluster, which would spread the keys of this queue over its "
-                f'nodes: put the name in braces, such as RedisHuey("{{{self.name}}}", '
+                f"{server} belongs to a cluster, which would spread the keys of this queue over "
+                f'its nodes: put the name in braces, such as RedisHuey("{{{self.name}}}", '
                 "clean_name=False), and connect to the node that holds it."
             )
         self._check_type()

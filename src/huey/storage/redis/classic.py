@@ -14,8 +14,7 @@ from typing import Any
 
 from huey.constants import EmptyData
 from huey.storage.base import Key, MaybeBytes
-from huey.storage.redis import names
-from huey.storage.redis.core import RedisCore, as_bytes, as_text
+from huey.storage.redis.core import RedisCore, as_text
 from huey.storage.redis.presence import read_place
 from huey.storage.redis.scripts import pop_schedule
 from huey.timing import to_epoch
@@ -125,7 +124,7 @@ class Classic(RedisCore):
         self._place(self._field(key), arguments, declared)
         arguments += (value, "1" if is_result else "")
         if is_result and self.notify_result:
-            declared.append(names.notify_prefix(self.name).encode() + as_bytes(key))
+            declared.append(self._notify_list(key))
         self._run("put", arguments, keys=declared)
 
     def put_if_empty(self, key: Key, value: bytes, ttl: float | None = None) -> bool:

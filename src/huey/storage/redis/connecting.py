@@ -149,7 +149,7 @@ def _pool_of_url(url: str, params: dict[str, Any]) -> ConnectionPool:
     from redis.connection import parse_url
 
     try:
-        settings = parse_url(f"{_SCHEMES[scheme]}://{rest}")
+        settings = parse_url(f"{_SCHEMES[scheme]}://{rest}")  # type: ignore[no-untyped-call]
     except ValueError as exc:
         # The driver's text may quote the URL, and the URL may hold a password.
         raise ConfigurationError(
@@ -176,10 +176,13 @@ def _pool_of_sentinel(url: str, params: dict[str, Any], encrypted: bool) -> Conn
     params |= {"username": unquote(username) or None, "password": unquote(password) or None}
     params["db"] = int(path[1]) if len(path) == 2 else 0
     limits = {key: params[key] for key in ("socket_timeout", "socket_connect_timeout")}
-    sentinel = Sentinel(
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
         [_sentinel_address(host) for host in hosts.split(",")], sentinel_kwargs=limits
     )
-    return SentinelConnectionPool(path[0], sentinel, ssl=encrypted, **params)
+    pool: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
+        path[0], sentinel, ssl=encrypted, **params
+    )
+    return pool
 
 
 def _sentinel_address(text: str) -> tuple[str, int]:

@@ -163,6 +163,10 @@ class RedisCore(LosslessStorage):
     def _of_consumer(self, kind: str, consumer: str) -> str:
         return names.of_consumer(kind, self.name, consumer)
 
+    def _notify_list(self, key: Key) -> bytes:
+        """Name the list on which Huey 3 is told of a result."""
+        return names.notify_prefix(self.name).encode() + as_bytes(key)
+
     # ── how things are written ─────────────────────────────────────────────────────────────────
 
     def _result_lifetime(self) -> str:

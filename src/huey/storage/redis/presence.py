@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from huey.storage.delivery import ConsumerRecord
-from huey.storage.redis.core import CHUNK, RedisCore, as_text
+from huey.storage.redis.checking import Checking
+from huey.storage.redis.core import CHUNK, as_text
 
 if TYPE_CHECKING:
     from huey.storage.redis.wire import Line
@@ -39,7 +40,7 @@ class Hold:
         return cls(kind.decode(), rest[:size], rest[size:])
 
 
-class Presence(RedisCore):
+class Presence(Checking):
     """Sign on, beat, sign off, recover."""
 
     _pulse: Line | None = None
@@ -52,10 +53,6 @@ class Presence(RedisCore):
         """
         self._inspect()
         self._run("sign_on", (consumer, json.dumps(dict(info))), consumer=consumer)
-
-    def _inspect(self) -> None:
-        """Refuse a server that cannot work."""
-        raise NotImplementedError
 
     def sign_off(self, consumer: str) -> None:
         """Forget a consumer; what it still holds is released without crash marks."""

@@ -7,9 +7,7 @@ import weakref
 from collections import deque
 from typing import Any
 
-from huey.storage.base import Key
 from huey.storage.redis import names
-from huey.storage.redis.checking import Checking
 from huey.storage.redis.claiming import Claiming
 from huey.storage.redis.classic import Classic
 from huey.storage.redis.clockwork import Clockwork
@@ -17,7 +15,7 @@ from huey.storage.redis.connecting import given, make_pool
 from huey.storage.redis.expiring import ExpiringData
 from huey.storage.redis.guarding import Guarding
 from huey.storage.redis.letters import Letters
-from huey.storage.redis.names import Names, clean_name
+from huey.storage.redis.names import Names
 from huey.storage.redis.priority import RedisPriorityQueue
 from huey.storage.redis.settling import Settling
 from huey.storage.redis.waiting import Waiting
@@ -35,7 +33,7 @@ class _ClientClass:
         return Redis
 
 
-class RedisStorage(Classic, Claiming, Settling, Clockwork, Waiting, Guarding, Letters, Checking):
+class RedisStorage(Classic, Claiming, Settling, Clockwork, Waiting, Guarding, Letters):
     """Messages in a list, key/value data in a hash.
 
     Args:

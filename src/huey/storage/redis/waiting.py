@@ -73,10 +73,6 @@ class Waiting(RedisCore):
         except IndexError:
             return RedisWaiter(self)
 
-    def _notify_list(self, key: Key) -> bytes:
-        """Name the list on which Huey 3 is told of a result."""
-        return names.notify_prefix(self.name).encode() + as_bytes(key)
-
 
 class RedisWaiter:
     """Waits, for one thread, for any number of results over one connection."""

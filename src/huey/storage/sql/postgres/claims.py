@@ -14,13 +14,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from huey.storage.delivery import Claim, ConsumerRecord
-from huey.storage.sql.postgres.core import CLOCK, Row, columns, storable
+from huey.storage.sql.postgres.core import CLOCK, Row, storable
 from huey.storage.sql.postgres.errors import ConnectionLost
-from huey.storage.sql.postgres.listening import Listeners, Waker
+from huey.storage.sql.postgres.listening import Listener, Listeners, Waker
 from huey.storage.sql.postgres.queueing import PostgresQueueing
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import Connection, Cursor
     from psycopg.rows import TupleRow
 
 #: A crash of the server may undo a claim or a heartbeat, so they need not wait for its disk: the
@@ -39,6 +39,10 @@ SELECT c.id, c.beat, c.info, (
   SELECT count(*) FROM {p}_task t WHERE t.queue = c.queue || chr(31) || c.id)
 FROM {p}_consumer c WHERE c.queue = %(queue)s ORDER BY c.id
 """
+#: LIMIT keeps it a look-up: as a join, it may be planned as a scan of all marks.
+MARK_OF = """
+  SELECT attempt, crashes_in_company, crashes_alone, cause FROM {p}_mark
+  WHERE queue = %(queue)s AND digest = sha256(t.data) LIMIT 1"""
 #: The lock on the consumer's row makes recovery wait for this claim, or this claim find nobody:
 #: nothing is left behind in the name of a consumer that was forgotten. It is taken only with
 #: messages, so that looking at an empty queue writes nothing.
@@ -55,17 +59,17 @@ WITH known AS MATERIALIZED (
   DELETE FROM {{p}}_waiter
   WHERE queue = %(queue)s AND id = %(consumer)s AND EXISTS (SELECT FROM first)
 ), taken AS (
-  UPDATE {{p}}_task t SET queue = %(held)s FROM first f, me WHERE t.id = f.id
-  RETURNING t.id, t.xmin::text AS xmin, t.data, t.priority
+  UPDATE {{p}}_task SET queue = %(held)s
+  WHERE id = ANY (ARRAY(SELECT id FROM first)) AND EXISTS (SELECT FROM me)
+  RETURNING id, xmin::text AS xmin, data, priority
 )
-SELECT t.id, t.xmin, t.data, m.attempt, m.crashes_in_company, m.crashes_alone, m.cause
-FROM known LEFT JOIN taken t ON true
-LEFT JOIN {{p}}_mark m ON m.queue = %(queue)s AND m.digest = sha256(t.data)
+SELECT t.id, t.xmin, t.data, m.*
+FROM known LEFT JOIN taken t ON true LEFT JOIN LATERAL ({MARK_OF}) m ON true
 ORDER BY t.priority DESC, t.id
 """
-HELD = """
-SELECT t.id, t.xmin::text, t.data, m.attempt, m.crashes_in_company, m.crashes_alone, m.cause
-FROM {p}_task t LEFT JOIN {p}_mark m ON m.queue = %(queue)s AND m.digest = sha256(t.data)
+HELD = f"""
+SELECT t.id, t.xmin::text, t.data, m.*
+FROM {{p}}_task t LEFT JOIN LATERAL ({MARK_OF}) m ON true
 WHERE t.queue = %(held)s ORDER BY t.priority DESC, t.id
 """
 WAIT = f"""
@@ -74,15 +78,12 @@ VALUES (%(queue)s, %(id)s, %(kind)s, {CLOCK})
 ON CONFLICT (queue, id) DO UPDATE SET since = excluded.since
 """
 WAIT_NO_MORE = "DELETE FROM {p}_waiter WHERE queue = %(queue)s AND id = %(id)s"
-RELEASE = """
-WITH held AS MATERIALIZED (
-  SELECT t.id FROM unnest(%(id)b::bigint[], %(xmin)b::text[], %(held)b::text[])
-    AS r (id, xmin, held)
-  JOIN {p}_task t ON t.id = r.id AND t.xmin = r.xmin::xid AND t.queue = r.held
-  ORDER BY t.id FOR UPDATE OF t
-)
-UPDATE {p}_task t SET queue = %(queue)s FROM held h WHERE t.id = h.id
+#: Locked in the order of ids, so that nobody waits in a circle.
+LOCK_CLAIMS = """
+SELECT id, xmin::text, queue FROM {p}_task
+WHERE id = ANY (%(id)b::bigint[]) AND queue = ANY (%(held)b::text[]) ORDER BY id FOR UPDATE
 """
+RELEASE = "UPDATE {p}_task SET queue = %(queue)s WHERE id = ANY (%(id)b::bigint[])"
 FORGET = """
 DELETE FROM {p}_consumer
 WHERE queue = %(queue)s AND id = %(consumer)s AND beat = coalesce(%(beat)s::bigint, beat)
@@ -92,7 +93,8 @@ GIVE_BACK = f"""
 WITH held AS MATERIALIZED (
   SELECT id FROM {{p}}_task WHERE queue = %(held)s ORDER BY id FOR UPDATE
 ), back AS (
-  UPDATE {{p}}_task t SET queue = %(queue)s FROM held h WHERE t.id = h.id RETURNING t.data
+  UPDATE {{p}}_task SET queue = %(queue)s WHERE id = ANY (ARRAY(SELECT id FROM held))
+  RETURNING data
 ), marks AS (
   INSERT INTO {{p}}_mark AS m
     (queue, digest, attempt, crashes_alone, crashes_in_company, cause, touched)
@@ -115,12 +117,13 @@ WITH leases AS (
 ), places AS (
   DELETE FROM {p}_place WHERE queue = %(queue)s AND holder = %(consumer)s
 ), waiter AS (DELETE FROM {p}_waiter WHERE queue = %(queue)s AND id = %(consumer)s)
-DELETE FROM {p}_kv k USING leases l
-WHERE k.queue = %(queue)s AND k.key = l.key AND k.value = l.value
+DELETE FROM {p}_kv k
+WHERE k.queue = %(queue)s AND k.key = ANY (ARRAY(SELECT key FROM leases))
+  AND EXISTS (SELECT FROM leases l WHERE l.key = k.key AND l.value = k.value)
 """
 
-#: What a receipt consists of.
-RECEIPT = ("id", "xmin", "held")
+#: What a receipt consists of: row, transaction, and the queue that the row was moved to.
+Receipt = tuple[int, str, str]
 #: How often one that waits looks by itself, in seconds: for what was announced to a consumer that
 #: died just then, and where nothing can be announced.
 LOOK_AGAIN = 1.0
@@ -222,14 +225,18 @@ class PostgresClaims(PostgresQueueing):
         """Give claims that did not start back to their place in the queue."""
         if not claims:
             return 0
-        receipts = columns([self._receipt(claim) for claim in claims], RECEIPT)
+        receipts = [self._receipt(claim) for claim in claims]
 
         def give(connection: Connection[TupleRow]) -> int:
-            with self._burst(connection) as end:
-                cursor = self._do(connection, RELEASE, **receipts)
-                end()
-                self._ring(connection, len(claims))
-            return cursor.rowcount
+            with self._burst(connection):
+                connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+                locked = self._lock_claims(connection, receipts)
+            held = [number for number, _, _ in set(receipts).intersection(locked)]
+            with self._burst(connection):
+                self._do(connection, RELEASE, id=held)
+                connection.execute("COMMIT")
+                self._ring(connection, len(held))
+            return len(held)
 
         given = self._run(give)
         self._no_longer_handed(claims)
@@ -290,8 +297,15 @@ class PostgresClaims(PostgresQueueing):
                 claims.append(Claim(f"{number}.{xmin}.{consumer}", data, *known))
         return claims
 
-    def _receipt(self, claim: Claim) -> tuple[int, str, str]:
-        """Take a receipt apart: row, transaction, and the queue that the row was moved to."""
+    def _lock_claims(
+        self, connection: Connection[TupleRow], receipts: Collection[Receipt]
+    ) -> Cursor[TupleRow]:
+        """Lock what is held; gives the receipts that are good, and perhaps others."""
+        numbers = [number for number, _, _ in receipts]
+        queues = list({queue for _, _, queue in receipts})
+        return self._do(connection, LOCK_CLAIMS, id=numbers, held=queues)
+
+    def _receipt(self, claim: Claim) -> Receipt:
         number, xmin, consumer = claim.receipt.split(".", 2)
         return int(number), xmin, self._names.held_by(consumer)
 
@@ -302,20 +316,29 @@ class PostgresClaims(PostgresQueueing):
 
     def _wait_and_take(self, consumer: str, limit: int, deadline: float) -> list[Claim]:
         waker, listener = self._waker(consumer), self._listeners.mine()
+        was_rung = False
         while True:
             listener.start()
-            found = self._take(consumer, limit, announce=True)
+            # Who was rung finds something, most of the time; only who does not, signs up again.
+            found = self._take(consumer, limit) if was_rung else []
+            found = found or self._take(consumer, limit, announce=True)
             if found or found is None:
                 return found or []
             look_again = time.monotonic() + LOOK_AGAIN * random.uniform(0.8, 1.2)
-            while (left := min(look_again, deadline) - time.monotonic()) > 0:
-                notes = listener.wait(left, waker)
-                if waker.was_woken():
-                    return self._leave(consumer, limit)
-                if consumer in notes or "" in notes or listener.connection is None:
-                    break
-            if time.monotonic() >= deadline:
+            was_rung = self._was_rung(consumer, listener, min(look_again, deadline))
+            if waker.was_woken() or time.monotonic() >= deadline:
                 return self._leave(consumer, limit)
+
+    def _was_rung(self, consumer: str, listener: Listener, until: float) -> bool:
+        """Wait for a ring, or for anything else after which one has to look."""
+        waker = self._waker(consumer)
+        while (left := until - time.monotonic()) > 0:
+            notes = listener.wait(left, waker)
+            if consumer in notes or "" in notes:
+                return True
+            if listener.connection is None or waker.is_set():
+                return False
+        return False
 
     def _leave(self, consumer: str, limit: int) -> list[Claim]:
         """Stop waiting; who was rung just now takes what the ring was for."""

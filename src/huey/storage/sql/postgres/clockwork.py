@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from huey.storage.delivery import Due, Move, Outgoing, Scheduled
 from huey.storage.sql.postgres.core import CLOCK, Ticket, columns
 from huey.storage.sql.postgres.filing import FOREIGN, filed, unfiled
+from huey.storage.sql.postgres.queueing import count_ready
 from huey.storage.sql.postgres.reservations import decide
 from huey.storage.sql.postgres.settling import PostgresSettling
 
@@ -17,31 +18,28 @@ if TYPE_CHECKING:
 
 DUE = f"""
 WITH clock AS MATERIALIZED (SELECT coalesce(%(now)s::float8, {CLOCK}) AS now)
-(SELECT id, data, timestamp, 0::float8 AS wait FROM {{p}}_schedule, clock
- WHERE queue = %(queue)s AND timestamp <= now ORDER BY timestamp, id LIMIT %(limit)s)
+(SELECT id, data, timestamp, 0::float8 AS wait FROM {{p}}_schedule
+ WHERE queue = %(queue)s AND timestamp <= (SELECT now FROM clock)
+ ORDER BY timestamp, id LIMIT %(limit)s)
 UNION ALL
-SELECT NULL, NULL, NULL, min(timestamp) - min(now) FROM {{p}}_schedule, clock
-WHERE queue = %(queue)s AND timestamp > now
+SELECT NULL, NULL, NULL, min(timestamp) - (SELECT now FROM clock) FROM {{p}}_schedule
+WHERE queue = %(queue)s AND timestamp > (SELECT now FROM clock)
 """
 PROMOTE = """
 WITH gone AS (
-  DELETE FROM {p}_schedule s USING (
-    SELECT id FROM {p}_schedule WHERE queue = %(queue)s AND id = ANY (%(id)b::bigint[])
-    ORDER BY id FOR UPDATE) AS found
-  WHERE s.id = found.id RETURNING s.id, s.data
+  DELETE FROM {p}_schedule WHERE id = ANY (ARRAY(
+    SELECT id FROM {p}_schedule WHERE id = ANY (%(id)b::bigint[]) AND queue = %(queue)s
+    ORDER BY id FOR UPDATE))
+  RETURNING data, array_position(%(id)b::bigint[], id) AS n
 )
 INSERT INTO {p}_task (queue, data, priority)
-SELECT %(queue)s, g.data, m.priority
-FROM unnest(%(id)b::bigint[], %(priority)b::float8[]) WITH ORDINALITY AS m (id, priority, n)
-JOIN gone g ON g.id = m.id ORDER BY m.n
+SELECT %(queue)s, data, (%(priority)b::float8[])[n] FROM gone ORDER BY n
 """
 REFILE = """
-WITH found AS MATERIALIZED (
-  SELECT s.id, m.due FROM {p}_schedule s
-  JOIN unnest(%(id)b::bigint[], %(due)b::float8[]) AS m (id, due) ON m.id = s.id
-  WHERE s.queue = %(queue)s ORDER BY s.id FOR UPDATE OF s
-)
-UPDATE {p}_schedule s SET timestamp = f.due FROM found f WHERE s.id = f.id
+UPDATE {p}_schedule SET timestamp = (%(due)b::float8[])[array_position(%(id)b::bigint[], id)]
+WHERE id = ANY (ARRAY(
+  SELECT id FROM {p}_schedule WHERE id = ANY (%(id)b::bigint[]) AND queue = %(queue)s
+  ORDER BY id FOR UPDATE))
 """
 UNVERIFIED = f"""
 SELECT id, data, timestamp FROM {{p}}_schedule
@@ -139,7 +137,7 @@ class PostgresClockwork(PostgresSettling):
                 self._write_decision(connection, decision)
                 ticket.committing = True
                 connection.execute("COMMIT")
-                self._ring(connection, sum(m.due is None for m in decision.accepted))
+                self._ring(connection, count_ready(decision.accepted))
             return True
 
         return self._certain(enqueue)

@@ -205,13 +205,13 @@ class PostgresCore(LosslessStorage):
             try:
                 status = self._fate(ticket.number)
             except StorageError as error:
-                raise InDoubt(str(error), ticket.number) from error
+                raise InDoubt(str(error), ticket.number, ticket.result) from error
             if status == "in progress" and time.monotonic() < deadline:
                 time.sleep(0.02)
             elif status in ("committed", "aborted"):
                 return status == "committed"
             else:
-                raise InDoubt(f"the server calls it {status!r}.", ticket.number)
+                raise InDoubt(f"the server calls it {status!r}.", ticket.number, ticket.result)
 
     def _fate(self, number: int | None) -> str | None:
         [(status,)] = self._all("SELECT txid_status(%(number)s::bigint)", number=number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from huey.exceptions import ConfigurationError, HueyException, StorageError, UnknownOutcome
 
@@ -27,11 +27,13 @@ class InDoubt(UnknownOutcome):
     Args:
         reason: for the operator.
         number: the server's number of the transaction.
+        result: what the transaction led to, if it was committed.
     """
 
-    def __init__(self, reason: str, number: int | None) -> None:
+    def __init__(self, reason: str, number: int | None, result: Any) -> None:
         super().__init__(f"The reply to a commit was lost: {reason}")
         self.number = number
+        self.result = result
 
 
 def may_try_again(error: psycopg.Error) -> bool:

@@ -20,7 +20,8 @@ REPLAY = """
 WITH letter AS (
   DELETE FROM {p}_dead WHERE queue = %(queue)s AND id = %(id)s RETURNING data
 ), marks AS (
-  DELETE FROM {p}_mark m USING letter l WHERE m.queue = %(queue)s AND m.digest = sha256(l.data)
+  DELETE FROM {p}_mark
+  WHERE queue = %(queue)s AND digest = ANY (ARRAY(SELECT sha256(data) FROM letter))
 )
 INSERT INTO {p}_task (queue, data, priority) SELECT %(queue)s, data, %(priority)s FROM letter
 """
@@ -28,39 +29,39 @@ DELETE_LETTER = "DELETE FROM {p}_dead WHERE queue = %(queue)s AND id = %(id)s"
 #: Each removes some hundred entries at most, and steps around what somebody else is working on.
 SWEEPS = (
     """
-DELETE FROM {p}_dead WHERE id IN (
+DELETE FROM {p}_dead WHERE id = ANY (ARRAY(
   SELECT id FROM {p}_dead WHERE queue = %(queue)s AND id <= (
     SELECT id FROM {p}_dead WHERE queue = %(queue)s ORDER BY id DESC OFFSET %(max_dead)s LIMIT 1)
-  ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED)
+  ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED))
 """,
     f"""
-DELETE FROM {{p}}_dead WHERE id IN (
+DELETE FROM {{p}}_dead WHERE id = ANY (ARRAY(
   SELECT id FROM {{p}}_dead WHERE queue = %(queue)s
   AND died_at < {CLOCK} - %(max_dead_age)s::float8
-  ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED)
+  ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED))
 """,
     f"""
-DELETE FROM {{p}}_mark WHERE queue = %(queue)s AND digest IN (
+DELETE FROM {{p}}_mark WHERE queue = %(queue)s AND digest = ANY (ARRAY(
   SELECT digest FROM {{p}}_mark WHERE queue = %(queue)s
   AND touched < {CLOCK} - %(max_mark_age)s::float8
-  ORDER BY digest LIMIT 500 FOR UPDATE SKIP LOCKED)
+  ORDER BY digest LIMIT 500 FOR UPDATE SKIP LOCKED))
 """,
     f"""
-DELETE FROM {{p}}_kv WHERE queue = %(queue)s AND key IN (
+DELETE FROM {{p}}_kv WHERE queue = %(queue)s AND key = ANY (ARRAY(
   SELECT k.key FROM {{p}}_kv k JOIN {{p}}_lease l USING (queue, key)
   WHERE k.queue = %(queue)s AND l.expires_at <= {CLOCK} AND l.value = k.value
-  ORDER BY k.key LIMIT 500 FOR UPDATE OF k SKIP LOCKED)
+  ORDER BY k.key LIMIT 500 FOR UPDATE OF k SKIP LOCKED))
 """,
 )
 #: What these remove was gone already for everybody who looked; it does not count.
 TIDYINGS = (
     # Also leases of entries that Huey 3.5.4 removed, or put another value in.
     f"""
-DELETE FROM {{p}}_lease WHERE queue = %(queue)s AND key IN (
+DELETE FROM {{p}}_lease WHERE queue = %(queue)s AND key = ANY (ARRAY(
   SELECT l.key FROM {{p}}_lease l WHERE l.queue = %(queue)s AND l.expires_at <= {CLOCK}
   AND NOT EXISTS (
     SELECT FROM {{p}}_kv k WHERE k.queue = l.queue AND k.key = l.key AND k.value = l.value)
-  ORDER BY l.key LIMIT 500 FOR UPDATE OF l SKIP LOCKED)
+  ORDER BY l.key LIMIT 500 FOR UPDATE OF l SKIP LOCKED))
 """,
     f"DELETE FROM {{p}}_place WHERE queue = %(queue)s AND expires_at <= {CLOCK}",
     f"DELETE FROM {{p}}_waiter WHERE queue = %(queue)s AND since < {CLOCK} - 60",
@@ -68,7 +69,7 @@ DELETE FROM {{p}}_lease WHERE queue = %(queue)s AND key IN (
 WITH over AS (
   DELETE FROM {{p}}_window WHERE queue = %(queue)s AND ends_at <= {CLOCK} - 60 RETURNING key
 )
-DELETE FROM {{p}}_counter c USING over o WHERE c.queue = %(queue)s AND c.key = o.key
+DELETE FROM {{p}}_counter WHERE queue = %(queue)s AND key = ANY (ARRAY(SELECT key FROM over))
 """,
 )
 

@@ -8,6 +8,7 @@ import select
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -39,6 +40,10 @@ class Waker:
         # A full pipe wakes as well as one more byte would.
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"!")
+
+    def is_set(self) -> bool:
+        """Tell whether somebody asked to end the waiting."""
+        return bool(_wait_readable([self._reader], 0))
 
     def was_woken(self) -> bool:
         """Tell whether somebody asked to end the waiting, and forget it."""
@@ -141,14 +146,15 @@ class Listeners:
     """One listener for each thread that waits; it goes when its thread ends."""
 
     def __init__(self, connect: Callable[[], Connection[TupleRow]], channel: str) -> None:
-        self._make = lambda: Listener(connect, channel)
+        self._make = partial(Listener, connect, channel)
         self._local = threading.local()
 
     def mine(self) -> Listener:
         """Give the calling thread's listener."""
         listener: Listener | None = getattr(self._local, "listener", None)
         if listener is None:
-            listener = self._local.listener = self._make()
+            listener = self._make()
+            self._local.listener = listener
         return listener
 
 

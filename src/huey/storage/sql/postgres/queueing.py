@@ -51,8 +51,8 @@ WITH chosen AS MATERIALIZED (
   WHERE queue = %(queue)s AND kind = 'consumer' AND since > {CLOCK} - 3
   ORDER BY since DESC LIMIT %(messages)s FOR UPDATE SKIP LOCKED
 ), rung AS (
-  DELETE FROM {{p}}_waiter w USING chosen c WHERE w.queue = %(queue)s AND w.id = c.id
-  RETURNING w.id
+  DELETE FROM {{p}}_waiter
+  WHERE queue = %(queue)s AND id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING id
 )
 SELECT pg_notify(%(channel)s, id) FROM rung
 UNION ALL SELECT pg_notify(%(channel)s, '-') WHERE %(foreign)s
@@ -69,19 +69,19 @@ RETURNING key, value, EXISTS (
   SELECT FROM {{p}}_lease l WHERE l.queue = k.queue AND l.key = k.key AND l.value = k.value
   AND l.expires_at <= {CLOCK})
 """
+#: ``= ANY (ARRAY(…))`` and not a join, here and elsewhere: whatever the planner believes about the
+#: size of a table that fills and empties all day, it takes the index.
 POP = """
-WITH first AS MATERIALIZED (
+DELETE FROM {p}_task WHERE id = ANY (ARRAY(
   SELECT id FROM {p}_task WHERE queue = %(queue)s
-  ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED
-)
-DELETE FROM {p}_task t USING first f WHERE t.id = f.id RETURNING t.data
+  ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED)) RETURNING data
 """
 READ_SCHEDULE = """
-WITH due AS MATERIALIZED (
-  SELECT id FROM {p}_schedule WHERE queue = %(queue)s AND timestamp <= %(until)s
-  ORDER BY id FOR UPDATE SKIP LOCKED
-), gone AS (
-  DELETE FROM {p}_schedule s USING due d WHERE s.id = d.id RETURNING s.data, s.timestamp, s.id
+WITH gone AS (
+  DELETE FROM {p}_schedule WHERE id = ANY (ARRAY(
+    SELECT id FROM {p}_schedule WHERE queue = %(queue)s AND timestamp <= %(until)s
+    ORDER BY id FOR UPDATE SKIP LOCKED))
+  RETURNING data, timestamp, id
 )
 SELECT data FROM gone ORDER BY timestamp, id
 """
@@ -150,7 +150,7 @@ class PostgresQueueing(PostgresValues):
             if len(writes) > 1:
                 connection.execute("COMMIT")
             end()
-            self._ring(connection, _count_ready(messages))
+            self._ring(connection, count_ready(messages))
 
     def _enqueue_reserving(
         self, connection: Connection[TupleRow], ticket: Ticket, messages: Sequence[Outgoing]
@@ -165,7 +165,7 @@ class PostgresQueueing(PostgresValues):
             self._write_decision(connection, decision)
             ticket.committing = True
             connection.execute("COMMIT")
-            self._ring(connection, _count_ready(decision.accepted))
+            self._ring(connection, count_ready(decision.accepted))
         return decision.standing
 
     def _enqueue_inside(
@@ -174,7 +174,7 @@ class PostgresQueueing(PostgresValues):
         with self._translated(connection), _transaction_of(connection):
             decision = decide(messages, self._reserve(connection, messages))
             self._write_decision(connection, decision)
-            if _count_ready(decision.accepted):
+            if count_ready(decision.accepted):
                 self._do(connection, RING_ALL)
         return decision.standing
 
@@ -278,7 +278,8 @@ class PostgresQueueing(PostgresValues):
         return [data for (data,) in self._all(template, **parameters)]
 
 
-def _count_ready(messages: Collection[Outgoing]) -> int:
+def count_ready(messages: Collection[Outgoing]) -> int:
+    """Count the messages that need no clock."""
     return sum(message.due is None for message in messages)
 
 

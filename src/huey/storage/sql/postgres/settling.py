@@ -9,24 +9,18 @@ from typing import TYPE_CHECKING
 
 from huey import keys
 from huey.storage.delivery import ChordStep, Settled, Settlement
-from huey.storage.sql.postgres.claims import RECEIPT, PostgresClaims
+from huey.storage.sql.postgres.claims import PostgresClaims, Receipt
 from huey.storage.sql.postgres.core import CLOCK, Ticket, columns, storable
 from huey.storage.sql.postgres.errors import InDoubt
+from huey.storage.sql.postgres.queueing import count_ready
 from huey.storage.sql.postgres.reservations import decide
-from huey.storage.sql.postgres.values import DROP, DROP_IF
+from huey.storage.sql.postgres.values import DROP, DROP_IF, pairs
 from huey.storage.sql.postgres.writes import Writes, completed, partial_of
 
 if TYPE_CHECKING:
-    from psycopg import Connection, Cursor
+    from psycopg import Connection
     from psycopg.rows import TupleRow
 
-#: Which claims are still held; locked in the order of ids, so that nobody waits in a circle.
-LOCK_CLAIMS = """
-SELECT r.n FROM unnest(%(id)b::bigint[], %(xmin)b::text[], %(held)b::text[])
-  WITH ORDINALITY AS r (id, xmin, held, n)
-JOIN {p}_task t ON t.id = r.id AND t.xmin = r.xmin::xid AND t.queue = r.held
-ORDER BY t.id FOR UPDATE OF t
-"""
 END_CLAIMS = "DELETE FROM {p}_task WHERE id = ANY (%(id)b::bigint[])"
 END_MARKS = """
 DELETE FROM {p}_mark WHERE queue = %(queue)s AND digest = ANY (%(digest)b::bytea[])
@@ -80,7 +74,7 @@ class PostgresSettling(PostgresClaims):
         try:
             answers = self._certain(lambda c, ticket: self._settle(c, ticket, settlements))
         except InDoubt as error:
-            self._note_doubt(settlements, error.number)
+            self._note_doubt(settlements, error)
             raise
         self._no_longer_handed(
             [
@@ -94,39 +88,29 @@ class PostgresSettling(PostgresClaims):
     def _settle(
         self, connection: Connection[TupleRow], ticket: Ticket, settlements: Sequence[Settlement]
     ) -> list[Settled]:
+        receipts = [self._receipt(s.claim) for s in settlements if s.claim is not None]
         with self._burst(connection):
             number = self._begin(connection)
-            locked = self._lock_claims(connection, settlements)
+            locked = self._lock_claims(connection, receipts) if receipts else iter(())
+            held = set[Receipt](locked)
             ticket.number = number()
-            held = {position for (position,) in locked} if locked else set()
-        answers = self._decide(connection, settlements, held)
-        writes = Writes()
-        for settlement, answer in zip(settlements, answers, strict=True):
-            if answer is Settled.DONE:
-                writes.add(settlement)
-        ticket.result = answers
-        self._write(connection, ticket, writes)
+            answers = self._decide(connection, settlements, held)
+            writes = Writes()
+            for settlement, answer in zip(settlements, answers, strict=True):
+                if answer is Settled.DONE:
+                    writes.add(settlement)
+            ticket.result = answers
+            self._write(connection, ticket, writes)
         return answers
 
-    def _lock_claims(
-        self, connection: Connection[TupleRow], settlements: Sequence[Settlement]
-    ) -> Cursor[TupleRow] | None:
-        receipts = [self._receipt(s.claim) for s in settlements if s.claim is not None]
-        if not receipts:
-            return None
-        return self._do(connection, LOCK_CLAIMS, **columns(receipts, RECEIPT))
-
     def _decide(
-        self, connection: Connection[TupleRow], settlements: Sequence[Settlement], held: set[int]
+        self,
+        connection: Connection[TupleRow],
+        settlements: Sequence[Settlement],
+        held: set[Receipt],
     ) -> list[Settled]:
-        """Answer each settlement; steps of chords are recorded on the way.
-
-        Args:
-            connection: inside of the transaction.
-            settlements: what is to be settled.
-            held: positions, from 1, of the claims that are still held, among those with a claim.
-        """
-        answers = _held_or_lost(settlements, held)
+        """Answer each settlement; steps of chords are recorded on the way."""
+        answers = self._held_or_lost(settlements, held)
         steps = {
             index: settlement.chord
             for index, settlement in enumerate(settlements)
@@ -139,6 +123,18 @@ class PostgresSettling(PostgresClaims):
                     answers[index] = Settled.CHORD_COMPLETE
         return answers
 
+    def _held_or_lost(self, settlements: Sequence[Settlement], held: set[Receipt]) -> list[Settled]:
+        """Answer as if there were no chords; a claim that stands twice is settled once."""
+        answers, left = [], set(held)
+        for settlement in settlements:
+            is_held = True
+            if settlement.claim is not None:
+                receipt = self._receipt(settlement.claim)
+                is_held = receipt in left
+                left.discard(receipt)
+            answers.append(Settled.DONE if is_held else Settled.LOST)
+        return answers
+
     def _record(self, connection: Connection[TupleRow], steps: list[ChordStep]) -> list[bool]:
         first = {partial_of(step): step for step in reversed(steps)}
         values = [step.value for step in first.values()]
@@ -146,33 +142,22 @@ class PostgresSettling(PostgresClaims):
         new = {key for (key,) in cursor}
         amounts = Counter(keys.chord_counter(first[key].chord_id) for key in new)
         counters = sorted({keys.chord_counter(step.chord_id) for step in steps})
-        with self._burst(connection):
-            if amounts:
-                self._do(
-                    connection, COUNT_PARTIALS, key=list(amounts), amount=list(amounts.values())
-                )
-            cursor = self._do(connection, COUNTERS, key=counters)
+        if amounts:
+            counted = {"key": list(amounts), "amount": list(amounts.values())}
+            self._do(connection, COUNT_PARTIALS, **counted)
+        cursor = self._do(connection, COUNTERS, key=counters)
         found: dict[str, int] = dict(cursor.fetchall())
         counts = {s.chord_id: found.get(keys.chord_counter(s.chord_id), 0) for s in steps}
         return completed(steps, new, counts)
 
     def _write(self, connection: Connection[TupleRow], ticket: Ticket, writes: Writes) -> None:
-        outgoing = writes.outgoing
-        if any(message.reservation for message in outgoing):
-            with self._burst(connection):
-                self._write_all_but_messages(connection, writes)
-            places = self._reserve(connection, outgoing)
-        else:
-            places = {}
-        decision = decide(outgoing, places)
-        with self._burst(connection):
-            if not places:
-                self._write_all_but_messages(connection, writes)
-            self._write_decision(connection, decision)
-            ticket.committing = True
-            connection.execute("COMMIT")
-            self._ring(connection, sum(message.due is None for message in decision.accepted))
-            self._tell(connection, writes.values)
+        self._write_all_but_messages(connection, writes)
+        decision = decide(writes.outgoing, self._reserve(connection, writes.outgoing))
+        self._write_decision(connection, decision)
+        ticket.committing = True
+        connection.execute("COMMIT")
+        self._ring(connection, count_ready(decision.accepted))
+        self._tell(connection, writes.values)
 
     def _write_all_but_messages(self, connection: Connection[TupleRow], writes: Writes) -> None:
         if writes.claims:
@@ -183,8 +168,7 @@ class PostgresSettling(PostgresClaims):
         if writes.deleted:
             self._do(connection, DROP, key=sorted(writes.deleted))
         if writes.deleted_if:
-            pairs = columns(sorted(writes.deleted_if), ("key", "value"))
-            self._do(connection, DROP_IF, **pairs)
+            self._do(connection, DROP_IF, **pairs(writes.deleted_if))
         if writes.counters:
             self._do(connection, END_COUNTERS, key=sorted(writes.counters))
         self._store(connection, writes.values, {})
@@ -198,9 +182,12 @@ class PostgresSettling(PostgresClaims):
 
     # ── lost replies ───────────────────────────────────────────────────────────────────────────
 
-    def _note_doubt(self, settlements: Sequence[Settlement], number: int | None) -> None:
-        if number is not None and len(self._doubts) < _DOUBTS_LIMIT:
-            self._doubts.update({s.claim.receipt: number for s in settlements if s.claim})
+    def _note_doubt(self, settlements: Sequence[Settlement], doubt: InDoubt) -> None:
+        if doubt.number is None or len(self._doubts) > _DOUBTS_LIMIT:
+            return
+        for settlement, answer in zip(settlements, doubt.result, strict=True):
+            if settlement.claim is not None and answer is Settled.DONE:
+                self._doubts[settlement.claim.receipt] = doubt.number
 
     def _answers_without_doubt(
         self, settlements: Sequence[Settlement], answers: list[Settled]
@@ -216,16 +203,3 @@ class PostgresSettling(PostgresClaims):
                 ):
                     answers[index] = Settled.DONE
         return answers
-
-
-def _held_or_lost(settlements: Sequence[Settlement], held: set[int]) -> list[Settled]:
-    """Answer as if no settlement had a step of a chord; a claim that stands twice counts once."""
-    answers, position, seen = [], 0, set()
-    for settlement in settlements:
-        is_held = True
-        if settlement.claim is not None:
-            position += 1
-            is_held = position in held and settlement.claim.receipt not in seen
-            seen.add(settlement.claim.receipt)
-        answers.append(Settled.DONE if is_held else Settled.LOST)
-    return answers

@@ -40,14 +40,16 @@ WITH dropped AS (
 ), leases AS (DELETE FROM {{p}}_lease WHERE queue = %(queue)s AND key = ANY (%(key)b::text[]))
 SELECT value FROM dropped WHERE NOT over
 """
+#: Key and value in one text, to be looked for in a list.
+PAIR = "key || chr(31) || encode(value, 'hex')"
 DROP_IF = f"""
 WITH dropped AS (
-  DELETE FROM {{p}}_kv k USING unnest(%(key)b::text[], %(value)b::bytea[]) AS v (key, value)
-  WHERE k.queue = %(queue)s AND k.key = v.key AND k.value = v.value
+  DELETE FROM {{p}}_kv k WHERE queue = %(queue)s AND key = ANY (%(key)b::text[])
+    AND {PAIR} = ANY (%(pair)b::text[])
   RETURNING k.key, {OVER} AS over
 ), leases AS (
-  DELETE FROM {{p}}_lease l USING unnest(%(key)b::text[], %(value)b::bytea[]) AS v (key, value)
-  WHERE l.queue = %(queue)s AND l.key = v.key AND l.value = v.value
+  DELETE FROM {{p}}_lease WHERE queue = %(queue)s AND key = ANY (%(key)b::text[])
+    AND {PAIR} = ANY (%(pair)b::text[])
 )
 SELECT key FROM dropped WHERE NOT over
 """
@@ -180,7 +182,7 @@ class PostgresValues(PostgresCore):
 
     def unlock(self, key: Key, value: bytes) -> bool:
         """Free a lock if it is still held with this value."""
-        return bool(self._all(DROP_IF, again=False, key=[text_of(key)], value=[value]))
+        return bool(self._all(DROP_IF, again=False, **pairs([(text_of(key), value)])))
 
     # ── counters ───────────────────────────────────────────────────────────────────────────────
 
@@ -198,6 +200,14 @@ class PostgresValues(PostgresCore):
     def flush_counters(self) -> None:
         """Remove all counters."""
         self._count("DELETE FROM {p}_counter WHERE queue = %(queue)s")
+
+
+def pairs(entries: Collection[tuple[str, bytes]]) -> dict[str, list[str]]:
+    """Give the parameters of DROP_IF."""
+    return {
+        "key": [key for key, _ in entries],
+        "pair": [f"{key}\x1f{value.hex()}" for key, value in entries],
+    }
 
 
 def _notes(keys: Collection[str]) -> list[str]:
