@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from huey import signals as S
+from huey import storage
 from huey.app.huey import Huey
 from huey.constants import EmptyData
 from huey.exceptions import (
@@ -109,23 +110,11 @@ __all__ = [
     "utcnow",
 ]
 
-#: Names that would load a driver or the consumer: found when they are asked for.
-_DEFERRED = {
-    "Consumer": "huey.consumer.consumer",
-    "BlackHoleStorage": "huey.storage.blackhole",
-    "MemoryStorage": "huey.storage.memory",
-    "FileStorage": "huey.storage.file",
-    "SqliteStorage": "huey.storage.sql.sqlite",
-    "CySqliteStorage": "huey.storage.sql.sqlite",
-    "PostgresStorage": "huey.storage.sql.postgres",
-    "RedisStorage": "huey.storage.redis",
-    "RedisExpireStorage": "huey.storage.redis",
-    "PriorityRedisStorage": "huey.storage.redis",
-    "PriorityRedisExpireStorage": "huey.storage.redis",
-}
-
 
 def __getattr__(name: str) -> Any:
-    if name in _DEFERRED:
-        return getattr(importlib.import_module(_DEFERRED[name]), name)
+    if name == "Consumer":
+        return import_module("huey.consumer.consumer").Consumer
+    if name.endswith("Storage"):
+        # With its driver, and so only when somebody asks for it.
+        return getattr(storage, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
+from huey import storage
 from huey.app.huey import Huey
 from huey.exceptions import ConfigurationError
 from huey.storage.base import BaseStorage
@@ -15,78 +15,77 @@ from huey.storage.base import BaseStorage
 class _StorageNamed:
     """A class attribute that is imported when it is first looked at, with its driver."""
 
-    def __init__(self, module: str, name: str) -> None:
-        self._module = module
+    def __init__(self, name: str) -> None:
         self._name = name
 
     def __get__(self, instance: object, owner: type | None = None) -> type[BaseStorage]:
-        found: type[BaseStorage] = getattr(importlib.import_module(self._module), self._name)
+        found: type[BaseStorage] = getattr(storage, self._name)
         return found
 
 
-def _storage(module: str, name: str) -> Any:
+def _storage(name: str) -> Any:
     # Typed as Any: to a type checker the attribute is the storage class itself.
-    return _StorageNamed(f"huey.storage.{module}", name)
+    return _StorageNamed(name)
 
 
 class RedisHuey(Huey):
     """A queue on Redis or Valkey, without priorities."""
 
-    storage_class = _storage("redis", "RedisStorage")
+    storage_class = _storage("RedisStorage")
 
 
 class RedisExpireHuey(RedisHuey):
     """A queue on Redis or Valkey whose results expire."""
 
-    storage_class = _storage("redis", "RedisExpireStorage")
+    storage_class = _storage("RedisExpireStorage")
 
 
 class PriorityRedisHuey(RedisHuey):
     """A queue on Redis or Valkey with priorities."""
 
-    storage_class = _storage("redis", "PriorityRedisStorage")
+    storage_class = _storage("PriorityRedisStorage")
 
 
 class PriorityRedisExpireHuey(RedisHuey):
     """A queue on Redis or Valkey with priorities, whose results expire."""
 
-    storage_class = _storage("redis", "PriorityRedisExpireStorage")
+    storage_class = _storage("PriorityRedisExpireStorage")
 
 
 class SqliteHuey(Huey):
     """A queue in an SQLite file: ``filename``, "huey.db" by default."""
 
-    storage_class = _storage("sql.sqlite", "SqliteStorage")
+    storage_class = _storage("SqliteStorage")
 
 
 class CySqliteHuey(Huey):
     """A queue in an SQLite file, with the constructor of Huey's cysqlite storage."""
 
-    storage_class = _storage("sql.sqlite", "CySqliteStorage")
+    storage_class = _storage("CySqliteStorage")
 
 
 class PostgresHuey(Huey):
     """A queue in a PostgreSQL database."""
 
-    storage_class = _storage("sql.postgres", "PostgresStorage")
+    storage_class = _storage("PostgresStorage")
 
 
 class FileHuey(Huey):
     """A queue in a directory: ``path``."""
 
-    storage_class = _storage("file", "FileStorage")
+    storage_class = _storage("FileStorage")
 
 
 class MemoryHuey(Huey):
     """A queue in the memory of this process, for tests and trials."""
 
-    storage_class = _storage("memory", "MemoryStorage")
+    storage_class = _storage("MemoryStorage")
 
 
 class BlackHoleHuey(Huey):
     """A queue that forgets everything at once."""
 
-    storage_class = _storage("blackhole", "BlackHoleStorage")
+    storage_class = _storage("BlackHoleStorage")
 
 
 def from_url(url: str, name: str = "huey", **options: Any) -> Huey:

@@ -154,7 +154,6 @@ class Result(Generic[R]):
         Returns:
             What enqueueing the new task returns.
         """
-        self.revoke()
         if eta is not None or delay is not None:
             eta = normalize_time(eta, delay, self.huey.utc)
         old = self.task
@@ -172,7 +171,14 @@ class Result(Generic[R]):
             chord_config=old.chord_config,
             retry_backoff=old.retry_backoff,
         )
-        return self.huey.enqueue(new)
+        # First, so that the two never run both; the old one runs after all if this fails.
+        self.revoke()
+        self.huey.free_place(old)
+        try:
+            return self.huey.enqueue(new)
+        except Exception:
+            self.restore()
+            raise
 
 
 class ResultGroup(Generic[R]):

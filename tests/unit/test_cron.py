@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -202,6 +203,42 @@ class TestCrontabs:
 
         assert read == asked
 
+    @settings(max_examples=25, deadline=None)
+    @given(
+        fields=st.tuples(
+            st.sampled_from(["*/20", "0", "30-10/9"]),
+            st.sampled_from(["23", "*/5", "0"]),
+            st.sampled_from(["1", "*/2", "27-29", "28"]),
+            st.sampled_from(["*", "2", "1,3", "12"]),
+            st.sampled_from(["*", "1-5", "0"]),
+        ),
+        start=st.datetimes(datetime(2000, 1, 1), datetime(2080, 1, 1)),
+    )
+    def test_looking_back_finds_what_looking_ahead_plans(
+        self, fields: tuple[str, str, str, str, str], start: datetime
+    ) -> None:
+        schedule = CrontabSchedule(crontab(*fields))
+        low = start.replace(tzinfo=UTC).timestamp()
+
+        planned = schedule.all_between(low, low + 9_000 * DAY, 20)
+
+        assert len(planned) > 1
+        for before, after in pairwise(planned):
+            assert schedule.last_between(low, after) == after
+            assert schedule.last_between(low, after - 1) == before
+            assert schedule.last_between(before, after - 1) is None
+
+    def test_looking_ahead_skips_no_day_of_the_months_that_are_named(self) -> None:
+        year = [datetime(2027, 1, 1) + timedelta(days=day) for day in range(365)]
+
+        for month in range(1, 13):
+            schedule = CrontabSchedule(crontab("0", "0", month=month))
+            found = schedule.all_between(utc(2026, 12, 31, 23), utc(2027, 12, 31), 40)
+
+            assert found == [
+                day.replace(tzinfo=UTC).timestamp() for day in year if day.month == month
+            ]
+
     @pytest.mark.parametrize(
         ("predicate", "planned"),
         [
@@ -247,6 +284,7 @@ class TestIntervals:
         assert following == pytest.approx(round(following / seconds) * seconds, abs=1e-5)
         assert schedule.next_after(last) == following
         assert schedule.all_between(last, following, 5) == [following]
+        assert schedule.last_between(last, instant) is None
 
     @given(every=st.timedeltas(timedelta(milliseconds=1), timedelta(days=400)))
     def test_each_instant_leads_to_a_later_one(self, every: timedelta) -> None:

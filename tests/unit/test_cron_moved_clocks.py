@@ -84,6 +84,13 @@ def walls_of(expression: str, center: datetime) -> set[datetime]:
     raise AssertionError("endless")
 
 
+def instants_around(center: int) -> st.SearchStrategy[list[float]]:
+    """Half seconds, and whole half hours, most of them near the move."""
+    near = st.integers(-4 * HOUR, 4 * HOUR).map(lambda halves: center + halves / 2)
+    steps = st.integers(-96, 95).map(lambda steps: center + steps * HOUR / 2)
+    return st.lists(st.one_of(near, steps, steps.map(lambda step: step - 0.5)), min_size=8)
+
+
 minute_fields = st.sampled_from(["*", "*/7", "*/30", "0", "30", "5,35", "0-59/20", "45"])
 hour_fields = st.sampled_from(["*", "*/2", "*/3", "0", "1", "2", "1,2", "0-3", "2,3,23", "23"])
 day_fields = st.sampled_from(["*", "*/2", "1-15", "1", "8"])
@@ -115,12 +122,11 @@ class TestWhereTheClockIsMoved:
 
         assert schedule.all_between(low, high, 10_000) == expected
 
-        instant = data.draw(st.integers(low * 2, high * 2)) / 2
-        later = [planned for planned in expected if planned > instant]
-        if later:
-            assert schedule.next_after(instant) == later[0]
-        earlier = [planned for planned in expected if planned <= instant]
-        assert schedule.last_between(low, instant) == (earlier[-1] if earlier else None)
+        for instant in data.draw(instants_around(center)):
+            later = [planned for planned in expected if planned > instant]
+            earlier = [planned for planned in expected if planned <= instant]
+            assert not later or schedule.next_after(instant) == later[0]
+            assert schedule.last_between(low, instant) == (earlier[-1] if earlier else None)
 
     @pytest.mark.parametrize("kind", ["cron string", "crontab"])
     def test_a_skipped_time_runs_right_after_the_jump_and_a_repeated_one_once(

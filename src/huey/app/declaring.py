@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from huey.app.state import State
+from huey.tasks.options import check_options
 from huey.tasks.task import PeriodicTask
+from huey.tasks.uniqueness import DROP, take_uniqueness
 from huey.tasks.wrapper import TaskWrapper
 from huey.timing import to_epoch
 
@@ -61,8 +63,31 @@ class Declaring(State):
             kwargs: beyond these, ``retry_max_delay`` (seconds; upper bound of the growing delay),
                 ``retry_jitter`` (0 to 1; the share of the delay that is random), ``retry_on`` (the
                 exceptions that are worth another attempt), ``delivery`` ("at_least_once" or
-                "at_most_once"); anything else becomes an attribute of the task class.
+                "at_most_once"), and those below; anything else becomes an attribute of the task
+                class.
+
+        With ``unique`` a task is not enqueued while another like it has not come to its end:
+
+        * ``unique``: True compares all arguments, a list of names only those, and a function makes
+          a key of them; what counts is plain data;
+        * ``unique_until``: "done" (the default; after the last retry), or "started";
+        * ``unique_for``: seconds after which the place is free in any case;
+        * ``on_conflict``: "existing" (the default) gives the result handle of the task that
+          waits, "replace" revokes that one and enqueues the new one, "drop" gives None.
+
+        Raises:
+            TypeError: a setting of the wrong type; or the parentheses were forgotten.
+            ValueError: a setting out of its range.
         """
+        check_options(
+            retries=retries,
+            retry_delay=retry_delay,
+            retry_backoff=retry_backoff,
+            priority=priority,
+            expires=expires,
+            timeout=timeout,
+            **kwargs,
+        )
 
         def decorator(func: Any) -> Any:
             return self._wrap(
@@ -110,8 +135,24 @@ class Declaring(State):
             timeout: seconds.
             kwargs: as in :meth:`task`; ``tz``, the zone in which the rule is meant; and
                 ``catch_up``: what to do about ticks that passed while no consumer ran: ``"none"``,
-                ``"last"`` (the default) or ``"all"``.
+                ``"last"`` (the default) or ``"all"``; and ``overlap``: False leaves a tick out
+                while the task of an earlier one waits or runs.
+
+        Raises:
+            TypeError: a setting of the wrong type.
+            ValueError: a setting out of its range.
         """
+        check_options(
+            retries=retries,
+            retry_delay=retry_delay,
+            retry_backoff=retry_backoff,
+            priority=priority,
+            expires=expires,
+            timeout=timeout,
+            **kwargs,
+        )
+        if not kwargs.pop("overlap", True):
+            kwargs = {"unique": True, "on_conflict": DROP, **kwargs}
 
         rule, validate_datetime = _rule_and_predicate(
             validate_datetime, kwargs.pop("tz", None), self.utc
@@ -164,6 +205,7 @@ class Declaring(State):
     def _wrap(self: Any, func: Any, base: type[PeriodicTask] | None, **settings: Any) -> Any:
         if isinstance(func, TaskWrapper):
             func = func.func
+        settings["uniqueness"] = take_uniqueness(func, settings)
         huey: Huey = self
         return huey.task_wrapper_class(huey, func, task_base=base, **settings)
 

@@ -124,7 +124,7 @@ class Huey(Declaring, Executing, Guarding, Inspecting):
                 "Use RedisHuey, SqliteHuey, … or storage_class=.",
                 stacklevel=2,
             )
-            from huey.storage.redis import RedisStorage  # deferred: needs a driver
+            from huey.storage.redis.storages import RedisStorage  # deferred: needs a driver
 
             return RedisStorage(self.name, **kwargs)
         return self.storage_class(self.name, **kwargs)

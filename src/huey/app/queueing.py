@@ -16,7 +16,7 @@ from huey.execution.settlement import Aftermath
 from huey.results import ChordResult, Result, ResultGroup
 from huey.storage.delivery import Outgoing
 from huey.tasks.task import Task
-from huey.tasks.workflow import chord, group, stages
+from huey.tasks.workflow import check_followers, check_members, chord, group, stages
 from huey.timing import to_epoch
 from huey.utils import ChordConfig
 
@@ -108,6 +108,8 @@ class Queueing(Reserving, Hooking):
         return prepared
 
     def _enqueue_task(self, task: Task) -> Any:
+        if task.on_complete is not None or task.on_error is not None:
+            check_followers(task)
         if task.expires is not None:
             task.resolve_expires(self.utc)
         self._emit(S.SIGNAL_ENQUEUED, task)
@@ -219,7 +221,7 @@ class Queueing(Reserving, Hooking):
         """Enqueue the members of a chord and return the tasks that report to it."""
         size = len(item.tasks)  # type: ignore[arg-type]  # a generator raises TypeError, as it must
         members: list[Any] = list(item.tasks)
-        _check_members(members)
+        check_members(members)
         if not size:
             self.enqueue(self._copy_with(callback, []))
             return []
@@ -319,17 +321,6 @@ def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     iterator = iter(items)
     while some := list(itertools.islice(iterator, size)):
         yield some
-
-
-def _check_members(members: list[Any]) -> None:
-    for member in members:
-        if not isinstance(member, Task | chord):
-            raise ValueError(
-                "The members of a chord are tasks, pipelines or chords (each has one result), "
-                f"got {type(member).__name__}: {member!r}. Give the members of a group one by one."
-            )
-        if isinstance(member, chord):
-            _check_members(list(member.tasks))
 
 
 def log_undecodable(data: bytes, error: Exception) -> None:

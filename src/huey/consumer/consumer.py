@@ -108,6 +108,7 @@ class Consumer:
         self._reach = Reach()
         self.crew = hire(self._orders())
         huey._timeout_handler = self.crew.time_limit
+        huey._run_coroutine = self.crew.run_coroutine
 
     def _orders(self) -> Orders:
         return Orders(
@@ -216,6 +217,8 @@ class Consumer:
             self.stop(graceful=True)
         if self._signum is not None and not self.stop_flag.is_set():
             stop = Stop(self._signum, self._restart, self._graceful)
+            # From here on, another signal is the second one.
+            self._signum = None
             logger.info("Received %s", stop.name)
             self._stop_within(self._time_for_tasks(stop))
         if self.stop_flag.is_set():
@@ -257,7 +260,6 @@ class Consumer:
     def _wait_for_workers(self, timeout: float | None) -> bool:
         """Wait until the workers have ended; False if time ran out, or a second signal came."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        self._signum = None
         while self.crew.is_alive():
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:

@@ -58,15 +58,30 @@ def drive(life: Life, call: Callable[[], Any]) -> Any:
     """Live a task's life, with a call that is made here and now; returns what the life returns."""
     try:
         next(life)
-        try:
-            value = call()
-        except BaseException as error:
-            life.throw(error)
-        else:
+        value, error = _caught(call)
+        # Outside of the handler: what follows from a failure is not an error on top of it.
+        if error is None:
             life.send(value)
+        else:
+            life.throw(error)
     except StopIteration as end:
         return end.value
+    finally:
+        # It would hold its own frame, and with it all that the task has in its variables.
+        error = None
     raise RuntimeError("The life of a task has one call, and this one asks for another.")
+
+
+def _caught(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    try:
+        return call(), None
+    except GeneratorExit as error:
+        # Thrown into a life, this one would end it without an outcome.
+        stand_in = RuntimeError("The task raised GeneratorExit.")
+        stand_in.__cause__ = error
+        return None, stand_in
+    except BaseException as error:
+        return None, error
 
 
 async def drive_async(life: Life, call: Callable[[], Awaitable[Any]]) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from huey import keys
 from huey.exceptions import TaskLockedException
@@ -31,9 +32,14 @@ class TaskLock:
         ttl: seconds after which the lock is free even if nobody released it.
 
     A lock that a consumer's task holds is freed when that consumer dies.
+
+    Raises:
+        ValueError: ``ttl`` is not positive.
     """
 
     def __init__(self, huey: Huey, name: str, ttl: float | None = None) -> None:
+        if ttl is not None and ttl <= 0:
+            raise ValueError(f"ttl is a number of seconds above 0, or None, got {ttl!r}.")
         self._huey = huey
         self._name = name
         self._ttl = ttl
@@ -86,11 +92,21 @@ class TaskLock:
         self.release()
 
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
-        """Guard each call of a function."""
+        """Guard each call of a function, or of a coroutine function until it has finished."""
+        if inspect.iscoroutinefunction(func):
+            return cast("Callable[P, R]", self._around_coroutine(func))
 
         @functools.wraps(func)
         def inner(*args: P.args, **kwargs: P.kwargs) -> R:
             with self:
                 return func(*args, **kwargs)
+
+        return inner
+
+    def _around_coroutine(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(func)
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return await func(*args, **kwargs)
 
         return inner

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from huey import keys
 from huey.exceptions import RateLimitExceeded
@@ -76,11 +77,21 @@ class RateLimit:
         """Leave; nothing is given back."""
 
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
-        """Guard each call of a function."""
+        """Guard each call of a function, or of a coroutine function until it has finished."""
+        if inspect.iscoroutinefunction(func):
+            return cast("Callable[P, R]", self._around_coroutine(func))
 
         @functools.wraps(func)
         def inner(*args: P.args, **kwargs: P.kwargs) -> R:
             self.acquire()
             return func(*args, **kwargs)
+
+        return inner
+
+    def _around_coroutine(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(func)
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            self.acquire()
+            return await func(*args, **kwargs)
 
         return inner

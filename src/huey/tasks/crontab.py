@@ -137,7 +137,8 @@ def _values(name: str, piece: str, allowed: range) -> Sequence[int] | None:
         raise _invalid(name, piece, f"values go from {allowed[0]} to {allowed[-1]}.")
     step = _step(name, piece, match[3] or "1")
     if allowed is _WEEKDAYS:
-        return [day % 7 for day in _weekday_span(first, last)[::step]]
+        # Over the end of the week the seventh day must not count twice.
+        return [day % 7 for day in _span(first, last, range(7))[::step]]
     return _span(first, last, allowed)[::step]
 
 
@@ -145,11 +146,6 @@ def _span(first: int, last: int, allowed: range) -> Sequence[int]:
     if first <= last:
         return range(first, last + 1)
     return [*range(first, allowed.stop), *range(allowed.start, last + 1)]
-
-
-def _weekday_span(first: int, last: int) -> Sequence[int]:
-    # Over the end of the week the seventh day has to count once.
-    return _span(first % 7 if first > last else first, last, range(7))
 
 
 def _step(name: str, piece: str, text: str) -> int:

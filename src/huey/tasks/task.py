@@ -183,20 +183,41 @@ class Task:
             self.args = (*self.args, data)
 
     def then(self, task: Any, *args: Any, **kwargs: Any) -> Task:
-        """Run ``task`` with this one's value after it (after the last one, in a pipeline)."""
+        """Run ``task`` with this one's value after it (after the last one, in a pipeline).
+
+        Raises:
+            TypeError: it is no task.
+            ValueError: it is in this pipeline already.
+        """
         last = self
         while last.on_complete is not None:
             last = last.on_complete
-        last.on_complete = signature(task, args, kwargs)
+        last.on_complete = self._next(signature(task, args, kwargs), "on_complete")
         return self
 
     def error(self, task: Any, *args: Any, **kwargs: Any) -> Task:
-        """Run ``task`` with the exception if this one fails; a second one handles the first's."""
+        """Run ``task`` with the exception if this one fails; a second one handles the first's.
+
+        Raises:
+            TypeError: it is no task.
+            ValueError: it is among these handlers already.
+        """
         last = self
         while last.on_error is not None:
             last = last.on_error
-        last.on_error = signature(task, args, kwargs)
+        last.on_error = self._next(signature(task, args, kwargs), "on_error")
         return self
+
+    def _next(self, task: Task, link: str) -> Task:
+        """Give the task back unless it, or what follows it, is in this chain: a circle."""
+        mine = {id(other) for other in follow(self, link)}
+        for other in follow(task, link):
+            if id(other) in mine:
+                raise ValueError(
+                    f"{other} is in this pipeline already, which would never end: "
+                    "make another task with .s(…) if the function is to run twice."
+                )
+        return task
 
     # ── running ────────────────────────────────────────────────────────────────────────────────
 
@@ -226,6 +247,14 @@ class PeriodicTask(Task):
     def validate_datetime(self, timestamp: datetime) -> bool:
         """Tell whether the task is to run in the minute of this naive instant."""
         return False
+
+
+def follow(task: Task, link: str) -> list[Task]:
+    """List a chain of tasks that are joined by ``on_complete``, or by ``on_error``."""
+    chain = [task]
+    while (following := getattr(chain[-1], link)) is not None:
+        chain.append(following)
+    return chain
 
 
 def describe(task: Task) -> str:

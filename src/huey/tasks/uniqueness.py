@@ -142,8 +142,11 @@ def _argument(arguments: Mapping[str, Any], name: str) -> Any:
 
 
 def _checked_unique(unique: Any, signature: inspect.Signature) -> Unique:
-    if unique is True or callable(unique):
-        return unique
+    if unique is True:
+        return True
+    if callable(unique):
+        key: Callable[..., Any] = unique
+        return key
     if isinstance(unique, str) or not isinstance(unique, Iterable):
         raise TypeError(
             "unique is True, a function that makes a key of the arguments, or a list of names of "

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
+from huey.tasks.options import check_options
 from huey.tasks.task import CALL_OPTIONS, Task
 from huey.timing import normalize_time
 
@@ -107,13 +108,17 @@ class TaskWrapper(Generic[P, R]):
         """Make the task without enqueueing it; takes the same arguments as a call.
 
         Raises:
-            ValueError: both ``eta`` and ``delay`` were given.
+            TypeError: an option of the call is of the wrong type.
+            ValueError: one is out of its range, or both ``eta`` and ``delay`` were given.
         """
+        if not kwargs:
+            return self.task_class(args, kwargs)
         eta = kwargs.pop("eta", None)
         delay = kwargs.pop("delay", None)
         if eta is not None or delay is not None:
             eta = normalize_time(eta, delay, self.huey.utc)
         options = {name: kwargs.pop(name, None) for name in CALL_OPTIONS if name != "eta"}
+        check_options(**options)
         return self.task_class(args, kwargs, eta=eta, **options)
 
     def options(self, **options: Any) -> BoundCall[P, R]:
@@ -151,24 +156,25 @@ class TaskWrapper(Generic[P, R]):
         A lone first argument that is a number, a timedelta or a datetime is the delay or the eta.
 
         Raises:
+            TypeError: an option is of the wrong type.
             ValueError: no time was given, or two, or ``kwargs`` is no dict.
         """
         if eta is None and delay is None:
             args, eta, delay = None, *_time_of(args)
         if kwargs is not None and not isinstance(kwargs, dict):
             raise ValueError(f"kwargs must be a dict of keyword arguments, got {kwargs!r}.")
-        task = self.task_class(
-            args or (),
-            kwargs or {},
-            id=id,
-            eta=normalize_time(eta, delay, self.huey.utc),
-            retries=retries,
-            retry_delay=retry_delay,
-            priority=priority,
-            expires=expires,
-            timeout=timeout,
-            retry_backoff=retry_backoff,
-        )
+        options: dict[str, Any] = {
+            "id": id,
+            "retries": retries,
+            "retry_delay": retry_delay,
+            "priority": priority,
+            "expires": expires,
+            "timeout": timeout,
+            "retry_backoff": retry_backoff,
+        }
+        check_options(**options)
+        eta = normalize_time(eta, delay, self.huey.utc)
+        task = self.task_class(args or (), kwargs or {}, eta=eta, **options)
         return cast("Result[R]", self.huey.enqueue(task))
 
     def map(self, iterable: Iterable[Any]) -> ResultGroup[R] | None:

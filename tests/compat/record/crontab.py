@@ -27,7 +27,7 @@ ODD = [
     "*/", "*/x", "/2", "*/100", "3-5/0", "5-1/7", "**", "*,5", "*/5,*", "5-5/3", "007", "*/05",
     "1-5/+1", "1_0", "5\n", "5\n,6", "*\n", "1-2/2\n", "foo", "5,foo", "mon", "MON-FRI", "jan",
     "L", "?", "1W", "1#2", "60", "24", "32", "13", "8", "0", "0-60", "1.5", "1;2", "1-*",
-    "\u0663-\u0665",
+    "\u0663-\u0665", "*/5x", "*/2\n", "1-5x", "1x",
 ]  # fmt: skip
 RANDOM_RULES = 200
 
@@ -73,10 +73,10 @@ def rules() -> list[dict[str, Any]]:
 def outcome(rule: dict[str, Any]) -> dict[str, list[int]] | None:
     """Return the lists of the fields that the rule names, or None if it is refused."""
     try:
-        predicate = crontab(**rule)
+        predicate: Any = crontab(**rule)
     except ValueError:
         return None
-    cell = predicate.__closure__[predicate.__code__.co_freevars.index("cron_settings")]
+    (cell,) = predicate.__closure__
     lists = dict(zip(ORDER, cell.cell_contents, strict=True))
     return {name: lists[name] for name in ORDER if name in rule or rule == {}}
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from huey.consumer.workers.base import Worker
 from huey.consumer.workers.crew import InProcessCrew, Orders
+from huey.consumer.workers.threads import Threads
 from huey.exceptions import StorageError, TaskTimeout
 from huey.execution.outcome import Interrupted
 
@@ -61,6 +60,7 @@ class _Loop:
         self._orders = orders
         self._running: set[asyncio.Task[None]] = set()
         self._interrupting = False
+        self._threads = Threads(min(_THREADS, max(1, orders.workers)))
         self._loop: asyncio.AbstractEventLoop | None = None
         self.thread = threading.Thread(target=self._run, name="Loop", daemon=True)
 
@@ -72,12 +72,11 @@ class _Loop:
             logger.exception("The event loop died, it will be replaced.")
         finally:
             self._worker.shutdown()
+            self._worker.has_ended = True
             self._orders.ring()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        threads = ThreadPoolExecutor(min(_THREADS, max(1, self._orders.workers)), "Worker")
-        self._loop.set_default_executor(threads)
         ended = asyncio.Event()
         pump = threading.Thread(target=self._pump, args=(ended,), name="Pump", daemon=True)
         pump.start()
@@ -102,10 +101,7 @@ class _Loop:
     async def _process(self, work: Work) -> None:
         if not getattr(work.task, "is_async", False):
             # The whole attempt, with its hooks, runs beside the loop.
-            context = contextvars.copy_context()
-            await asyncio.get_running_loop().run_in_executor(
-                None, context.run, self._worker.process, work
-            )
+            await self._threads.run(self._worker.process, work)
             return
         started = work.started = time.monotonic()
         try:

@@ -45,6 +45,8 @@ class Worker:
         self.huey = huey
         self.max_tasks = max_tasks
         self.task_count = 0
+        #: Set when it has ended for good; its thread may live for some moments more.
+        self.has_ended = False
         self._ready = ready
         self._pace = pace
         self._may_start = may_start

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("huey.consumer")
 
 #: Seconds that a task may still take when the parent is gone.
-_ORPHANED = 1.0
+_ORPHANED = 0.5
 
 
 def run_tasks(control: int, own_id: str, orders: Orders) -> None:

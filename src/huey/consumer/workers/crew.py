@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from huey.consumer.engine import Engine
 from huey.consumer.heartbeat import Heartbeat
+from huey.execution.attempt import run_in_new_loop
 
 if TYPE_CHECKING:
     from huey.app.huey import Huey
@@ -68,6 +69,9 @@ class Crew(Protocol):
     def time_limit(self, seconds: float) -> AbstractContextManager[Any]:
         """Give the context in which a task with a timeout runs."""
 
+    def run_coroutine(self, coroutine: Any) -> Any:
+        """Run a coroutine to its end, from code that is none."""
+
 
 class InProcessCrew:
     """Workers that share the consumer's process: one engine, scheduler and heartbeat for all."""
@@ -112,17 +116,13 @@ class InProcessCrew:
 
     def tend(self) -> float | None:
         """Replace workers that have ended."""
-        for index, (worker, process) in enumerate(self.worker_threads):
-            if self.has_ended(process):
+        for index, (worker, _) in enumerate(self.worker_threads):
+            if worker.has_ended:
                 if not worker.is_spent:
                     logger.warning("Worker %d died, restarting.", index + 1)
                 self.worker_threads[index] = fresh = self.hire(index + 1)
                 fresh[1].start()
         return None
-
-    def has_ended(self, process: Any) -> bool:
-        """Tell whether a worker was started and does not run any more."""
-        return process.ident is not None and not process.is_alive()
 
     def sentinels(self) -> Sequence[int]:
         """Workers ring when they end; there is nothing else to look at."""
@@ -135,7 +135,7 @@ class InProcessCrew:
 
     def is_alive(self) -> bool:
         """Tell whether any worker still runs."""
-        return any(not self.has_ended(process) for _, process in self.worker_threads)
+        return not all(worker.has_ended for worker, _ in self.worker_threads)
 
     def interrupt(self) -> None:
         """Give back what still runs."""
@@ -145,6 +145,10 @@ class InProcessCrew:
         """Write what is left and sign off."""
         self.engine.finish(timeout)
         self.heartbeat.stop()
+
+    def run_coroutine(self, coroutine: Any) -> Any:
+        """Run a coroutine in a loop of its own."""
+        return run_in_new_loop(coroutine)
 
     def wait_for_workers(self, seconds: float) -> None:
         """Wait a moment for workers that were told to stop."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from huey.consumer.workers.crew import InProcessCrew, Orders
 from huey.consumer.workers.thread import run_worker
 from huey.exceptions import ConfigurationError, TaskTimeout
+from huey.execution.attempt import run_in_new_loop
 from huey.execution.outcome import Interrupted
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class GreenletCrew(InProcessCrew):
         self._gevent.killall(running, Interrupted, block=True, timeout=1.0)
         super().interrupt()
 
+    def run_coroutine(self, coroutine: Any) -> Any:
+        """Run a coroutine in a native thread: greenlets share one, which has room for one loop."""
+        return self._gevent.get_hub().threadpool.apply(run_in_new_loop, (coroutine,))
+
     def time_limit(self, seconds: float) -> AbstractContextManager[Any]:
         """End a task that waits for too long."""
         return self._limit(seconds)
@@ -63,16 +68,10 @@ class _GreenThread:
 
     def __init__(self, greenlet: Any) -> None:
         self.greenlet = greenlet
-        self.ident: int | None = None
 
     def start(self) -> None:
         """Start it."""
-        self.ident = id(self.greenlet)
         self.greenlet.start()
-
-    def is_alive(self) -> bool:
-        """Tell whether it still runs."""
-        return not self.greenlet.dead
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end."""

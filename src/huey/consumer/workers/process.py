@@ -18,6 +18,7 @@ from huey.consumer.workers.child import run_scheduler, run_tasks
 from huey.consumer.workers.crew import Orders
 from huey.consumer.workers.limits import alarm
 from huey.exceptions import ConfigurationError
+from huey.execution.attempt import run_in_new_loop
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkProcess
@@ -35,14 +36,22 @@ _PATIENCE = 5
 class Child:
     """One forked process, and the pipe through which it is told to end."""
 
-    def __init__(self, name: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: Callable[..., None],
+        arguments: tuple[Any, ...],
+        siblings: Sequence[Child],
+    ) -> None:
         self.name = name
         self.id = identity.new_id()
         self.started = time.monotonic()
         read, self._control = os.pipe()
+        # The parent's ends of all pipes: a pipe must close with the parent, not with a sibling.
+        inherited = [self._control, *(child._control for child in siblings)]
         context = multiprocessing.get_context("fork")
         self.process: ForkProcess = context.Process(
-            target=_in_child, args=(target, read, self._control, self.id, arguments), name=name
+            target=_in_child, args=(target, read, inherited, self.id, arguments), name=name
         )
         self.process.start()
         os.close(read)
@@ -99,7 +108,8 @@ class ProcessCrew:
 
     def _fork(self, name: str) -> None:
         target = run_scheduler if name == "Scheduler" else run_tasks
-        self._children[name] = Child(name, target, (self.orders,))
+        siblings = tuple(self._children.values())
+        self._children[name] = Child(name, target, (self.orders,), siblings)
         self._due.pop(name, None)
 
     # ── while it runs ──────────────────────────────────────────────────────────────────────────
@@ -205,10 +215,18 @@ class ProcessCrew:
         """End a task that runs for too long, by an alarm."""
         return alarm(seconds)
 
+    def run_coroutine(self, coroutine: Any) -> Any:
+        """Run a coroutine in a loop of its own."""
+        return run_in_new_loop(coroutine)
+
 
 def _in_child(
-    target: Callable[..., None], read: int, write: int, own_id: str, arguments: tuple[Any, ...]
+    target: Callable[..., None],
+    read: int,
+    inherited: Sequence[int],
+    own_id: str,
+    arguments: tuple[Any, ...],
 ) -> None:
-    # Without the parent's end, the pipe closes with the parent.
-    os.close(write)
+    for descriptor in inherited:
+        os.close(descriptor)
     target(read, own_id, *arguments)

@@ -43,4 +43,5 @@ def run_worker(worker: Worker, when_ended: Callable[[], None]) -> None:
         logger.exception("Worker %s died, it will be replaced.", threading.current_thread().name)
     finally:
         worker.shutdown()
+        worker.has_ended = True
         when_ended()

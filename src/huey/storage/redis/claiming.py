@@ -86,13 +86,24 @@ class Claiming(RedisCore):
         for claim in claims:
             number, _, consumer = claim.receipt.partition(" ")
             by_consumer.setdefault(consumer, []).append(int(number))
-        released = 0
-        for consumer, numbers in by_consumer.items():
-            numbers.sort(reverse=True)
-            for start in range(0, len(numbers), CHUNK):
-                chunk = numbers[start : start + CHUNK]
-                released += self._run("release", chunk, consumer=consumer)
-        return released
+        return sum(self._give_back(*held)[0] for held in by_consumer.items())
+
+    def _give_back(
+        self, consumer: str, receipts: list[int], mark: str = "", cause: str | None = None
+    ) -> tuple[int, int]:
+        """Give back what is still held of these, and all that the consumer has not seen yet.
+
+        Returns:
+            How many messages were held, and how many had not been seen.
+        """
+        held = unseen = 0
+        receipts.sort(reverse=True)
+        for start in range(0, max(1, len(receipts)), CHUNK):
+            arguments = (mark, cause or "", *receipts[start : start + CHUNK])
+            counts = self._run("give_back", arguments, consumer=consumer)
+            held += counts[0]
+            unseen += counts[1]
+        return held, unseen
 
     def _seat(self, consumer: str) -> Seat:
         seat = self._seats.get(consumer)
@@ -160,8 +171,11 @@ class Claiming(RedisCore):
 
 
 def seconds(duration: float) -> str:
-    """Write a timeout for a blocking command, to which 0 would mean for ever."""
-    return f"{max(duration, 0.001):.3f}"
+    """Write a timeout for a blocking command.
+
+    0 would mean for ever, and Redis 6.2 rounds 1 ms down to it.
+    """
+    return f"{max(duration, 0.01):.3f}"
 
 
 def _marked(receipt: str, data: bytes, mark: bytes) -> Claim:

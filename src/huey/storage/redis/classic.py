@@ -1,23 +1,26 @@
 """The classic contract on Redis: queue and schedule, key/value data and counters.
 
-These methods use the driver's client (``storage.conn``), so that one that was replaced by the
-application is honoured; its errors are translated like all others.
+The queue is read through the driver's client (``storage.conn``), as in Huey 3, for applications
+that replace it; its errors are translated like all others.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huey.constants import EmptyData
 from huey.storage.base import Key, MaybeBytes
 from huey.storage.redis.core import RedisCore, as_text
-from huey.storage.redis.presence import read_place
-from huey.storage.redis.scripts import pop_schedule
+from huey.storage.redis.presence import pairs, read_place
+from huey.storage.redis.scripts import SCHEDULE_POP_LUA
 from huey.timing import to_epoch
+
+if TYPE_CHECKING:
+    from huey.storage.redis.wire import Command, Reply
 
 
 class Classic(RedisCore):
@@ -79,16 +82,16 @@ class Classic(RedisCore):
 
         It is not marked as filed by us: only who decodes it knows whether ``ts`` was in UTC.
         """
-        with self._translated():
-            self.conn.zadd(self._names.schedule, {self._check_size(data): to_epoch(ts)})
+        at = repr(to_epoch(ts))
+        self._wire.ask("ZADD", self._names.schedule, at, self._check_size(data), once=True)
 
     def read_schedule(self, ts: datetime) -> list[bytes]:
         """Remove the messages that are due at ``ts`` and return them, soonest first."""
-        now = repr(to_epoch(ts))
-        with self._translated():
-            due: list[bytes] = self.conn.eval(pop_schedule(), 1, self._names.schedule, now)
-            copies = self.conn.eval(pop_schedule(), 1, self._names.copies, now)
-        return due + [member[8:] for member in copies]
+        sets = (self._names.schedule, self._names.copies)
+        due, copies = self._wire.ask_all(
+            [("EVAL", SCHEDULE_POP_LUA, 1, key, repr(to_epoch(ts))) for key in sets]
+        )
+        return [*due, *(member[8:] for member in copies)]
 
     def schedule_size(self) -> int:
         """Count the scheduled messages."""
@@ -137,7 +140,7 @@ class Classic(RedisCore):
 
     def peek_data(self, key: Key) -> MaybeBytes:
         """Read a value; ``EmptyData`` if there is none."""
-        value = self._read(lambda: self.conn.hget(self._names.results, key))
+        value = self._ask_data(("HGET", self._names.results, key))
         return EmptyData if value is None else value
 
     def peek_many(self, keys: Collection[Key]) -> dict[Key, bytes]:
@@ -145,60 +148,54 @@ class Classic(RedisCore):
         if not keys:
             return {}
         wanted = list(keys)
-        values = self._read(lambda: self.conn.hmget(self._names.results, wanted))
+        values = self._ask_data(("HMGET", self._names.results, *wanted))
         return {key: value for key, value in zip(wanted, values, strict=True) if value is not None}
 
     def pop_data(self, key: Key) -> MaybeBytes:
         """Read a value and remove it."""
-        value, _ = self._read(lambda: self._pop(key))
+        results = self._names.results
+        pop = (("MULTI",), ("HGET", results, key), ("HDEL", results, key), ("EXEC",))
+        value, _ = self._ask_data(*pop)
         return EmptyData if value is None else value
-
-    def _pop(self, key: Key) -> list[Any]:
-        pipe = self.conn.pipeline()
-        pipe.hget(self._names.results, key)
-        pipe.hdel(self._names.results, key)
-        found: list[Any] = pipe.execute()
-        return found
 
     def delete_data(self, key: Key) -> bool | int:
         """Remove a value; truthy if there was one."""
-        return bool(self._read(lambda: self.conn.hdel(self._names.results, key)))
+        return bool(self._ask_data(("HDEL", self._names.results, key)))
 
     def has_data_for_key(self, key: Key) -> bool:
         """Tell whether a value is stored."""
-        return bool(self._read(lambda: self.conn.hexists(self._names.results, key)))
+        return bool(self._ask_data(("HEXISTS", self._names.results, key)))
 
     def result_store_size(self) -> int:
         """Count the key/value entries."""
-        return int(self._read(lambda: self.conn.hlen(self._names.results)))
+        return int(self._ask_data(("HLEN", self._names.results)))
 
     def result_items(self) -> dict[str, bytes]:
         """Copy the whole key/value area."""
-        found = self._read(lambda: self.conn.hgetall(self._names.results))
-        return {as_text(key): value for key, value in found.items()}
+        found = self._ask_data(("HGETALL", self._names.results))
+        return {as_text(key): value for key, value in pairs(found)}
 
     def flush_results(self) -> None:
         """Remove all key/value entries."""
         self._delete(self._names.results, self._names.expiry)
 
-    def _read(self, reading: Callable[[], Any]) -> Any:
-        """Read data whose time to live is not over, on any server."""
-        if self._data_form == "hash" and not self.supports_hash_ttl:
-            self._run("purge")
-        with self._translated():
-            return reading()
+    def _ask_data(self, *commands: Command) -> Reply:
+        """Send commands about data whose time to live is not over; returns the last reply."""
+        if self._data_form == "keys" or self.supports_hash_ttl:
+            return self._wire.ask_all(commands)[-1]
+        purge = self._prepare("purge")
+        call = self._call(purge, (), (), None)
+        return self._wire.run_then(purge.script, call, commands, once=False)[-1]
 
     # ── counters ───────────────────────────────────────────────────────────────────────────────
 
     def incr(self, key: Key, amount: int = 1) -> int:
         """Add to a counter and return its new value."""
-        with self._translated():
-            return int(self.conn.hincrby(self._names.counters, key, amount))
+        return int(self._wire.ask("HINCRBY", self._names.counters, key, amount))
 
     def delete_counter(self, key: Key) -> None:
         """Remove a counter, if there is one."""
-        with self._translated():
-            self.conn.hdel(self._names.counters, key)
+        self._wire.ask("HDEL", self._names.counters, key)
 
     def flush_counters(self) -> None:
         """Remove all counters."""

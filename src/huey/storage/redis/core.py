@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from huey.exceptions import StorageError
+from huey.exceptions import HueyException
 from huey.storage.delivery import LosslessStorage
 from huey.storage.redis import names
 from huey.storage.redis.names import Names
@@ -36,6 +36,10 @@ class Prepared:
     of_consumer: tuple[str, ...]
     #: Arguments that its parts expect before all others.
     leading: tuple[str, ...]
+
+
+class MessageTooLarge(HueyException, ValueError):
+    """The server would not take it, and close the connection instead."""
 
 
 class RedisCore(LosslessStorage):
@@ -206,9 +210,9 @@ class RedisCore(LosslessStorage):
 
     def _check_size(self, data: bytes) -> bytes:
         if len(data) > self.max_message_size:
-            raise StorageError(
-                f"The message has {len(data)} bytes, expected at most {self.max_message_size}, "
-                "which is what the server takes: pass a reference to large data, such as a path."
+            raise MessageTooLarge(
+                f"Expected at most {self.max_message_size} bytes, which is what the server takes, "
+                f"got {len(data)}: pass a reference to large data, such as a path."
             )
         return data
 

@@ -25,6 +25,14 @@ class ServerRefused(StorageError, theirs.ResponseError):
     """The server answered with an error that may pass by itself."""
 
 
+class ServerNeedsAttention(ConfigurationError, StorageError):
+    """The server will go on refusing until a person changes something; nothing was written.
+
+    A storage error, too: a consumer that runs when, say, the password is changed waits for the
+    person, and drops nothing.
+    """
+
+
 class ReplyLost(UnknownOutcome, theirs.ConnectionError):
     """The command was sent, and its reply did not arrive."""
 
@@ -68,6 +76,22 @@ _FOR_PEOPLE = {
 }
 
 
+#: Codes that the driver cuts off the server's text, by the name of the class that it turns them to.
+_CODES = {
+    "AskError": "ASK",
+    "BusyLoadingError": "LOADING",
+    "ClusterCrossSlotError": "CROSSSLOT",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+    "MovedError": "MOVED",
+    "NoPermissionError": "NOPERM",
+    "NoScriptError": "NOSCRIPT",
+    "OutOfMemoryError": "OOM",
+    "ReadOnlyError": "READONLY",
+    "TryAgainError": "TRYAGAIN",
+}
+
+
 def translated(exc: BaseException, server: str, phase: Phase, once: bool) -> HueyException:
     """Put an exception of the driver into our words.
 
@@ -77,16 +101,19 @@ def translated(exc: BaseException, server: str, phase: Phase, once: bool) -> Hue
         phase: how far the command had come.
         once: the command must not be repeated blindly.
     """
-    text = str(exc).strip() or type(exc).__name__
+    name = type(exc).__name__
+    text = f"{_CODES.get(name, '')} {exc}".strip() or name
     if phase is Phase.CONNECTING:
         advice = _advice_on_connecting(exc, text)
         if advice:
-            return ConfigurationError(f"{server} cannot be used: {advice}. It says: {text}")
+            return ServerNeedsAttention(f"{server} cannot be used: {advice}. It says: {text}")
     match exc:
         case theirs.ResponseError():
             return _refused(text, server)
         case theirs.BusyLoadingError():
             return ServerUnreachable(f"{server} is still starting: {text}")
+        case theirs.AuthenticationError() | theirs.AuthorizationError():
+            return ServerNeedsAttention(f"{server} asks for a login: {text}")
         case _ if once and phase is Phase.WAITING:
             return ReplyLost(
                 f"The reply of {server} was lost ({text}): the message may or may not be in the "
@@ -118,7 +145,5 @@ def _advice_on_connecting(exc: BaseException, text: str) -> str:
 def _refused(text: str, server: str) -> HueyException:
     for sign, advice in _FOR_PEOPLE.items():
         if sign in text:
-            return ConfigurationError(f"{server} refuses: {advice}. It says: {text}")
-    if text.startswith("NOAUTH"):
-        return ConfigurationError(f"{server} asks for a password: give one. It says: {text}")
+            return ServerNeedsAttention(f"{server} refuses: {advice}. It says: {text}")
     return ServerRefused(f"{server} refuses, and nothing was written: {text}")

@@ -31,8 +31,7 @@ class ExpiringData(Classic):
 
     def peek_data(self, key: Key) -> MaybeBytes:
         """Read a value; ``EmptyData`` if there is none."""
-        with self._translated():
-            value: bytes | None = self.conn.get(self._field(key))
+        value: bytes | None = self._wire.ask("GET", self._field(key))
         return EmptyData if value is None else value
 
     def peek_many(self, keys: Collection[Key]) -> dict[Key, bytes]:
@@ -40,8 +39,7 @@ class ExpiringData(Classic):
         if not keys:
             return {}
         wanted = list(keys)
-        with self._translated():
-            values = self.conn.mget([self._field(key) for key in wanted])
+        values = self._wire.ask("MGET", *(self._field(key) for key in wanted))
         return {key: value for key, value in zip(wanted, values, strict=True) if value is not None}
 
     def pop_data(self, key: Key) -> MaybeBytes:
@@ -50,13 +48,11 @@ class ExpiringData(Classic):
 
     def delete_data(self, key: Key) -> bool | int:
         """Remove a value; truthy if there was one."""
-        with self._translated():
-            return int(self.conn.delete(self._field(key)))
+        return int(self._wire.ask("DEL", self._field(key)))
 
     def has_data_for_key(self, key: Key) -> bool:
         """Tell whether a value is stored."""
-        with self._translated():
-            return bool(self.conn.exists(self._field(key)))
+        return bool(self._wire.ask("EXISTS", self._field(key)))
 
     def result_store_size(self) -> int:
         """Count the key/value entries."""
@@ -66,8 +62,7 @@ class ExpiringData(Classic):
         """Copy the whole key/value area."""
         items: dict[str, bytes] = {}
         for portion in _portions(self._scan(self.result_prefix)):
-            with self._translated():
-                values = self.conn.mget(portion)
+            values = self._wire.ask("MGET", *portion)
             for key, value in zip(portion, values, strict=True):
                 if value is not None:
                     items[as_text(key[len(self.result_prefix) :])] = value

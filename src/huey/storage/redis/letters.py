@@ -52,8 +52,8 @@ class Letters(Presence):
         orphaned = self._orphaned_holders()
         if orphaned:
             removed += self._free_holds(orphaned)
-        for name in self._wire.ask("ZRANGE", self._names.gone, 0, 99):
-            self._rescue_inbox(as_text(name))
+        gone = self._wire.ask("ZRANGE", self._names.gone, 0, -1)
+        self._rescue_inboxes([as_text(name) for name in gone])
         return int(removed) + self._free_places()
 
     def _free_places(self) -> int:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from huey.storage.delivery import ConsumerRecord
 from huey.storage.redis.checking import Checking
-from huey.storage.redis.core import CHUNK, as_text
+from huey.storage.redis.claiming import Claiming
+from huey.storage.redis.core import as_text
 
 if TYPE_CHECKING:
     from huey.storage.redis.wire import Line
@@ -40,7 +41,7 @@ class Hold:
         return cls(kind.decode(), rest[:size], rest[size:])
 
 
-class Presence(Checking):
+class Presence(Claiming, Checking):
     """Sign on, beat, sign off, recover."""
 
     _pulse: Line | None = None
@@ -66,8 +67,7 @@ class Presence(Checking):
         gone = self._run("heartbeat", (consumer,), consumer=consumer, line=self._pulse)
         if gone is None:
             return False
-        for name in gone:
-            self._rescue_inbox(as_text(name))
+        self._rescue_inboxes([as_text(name) for name in gone])
         return True
 
     def consumers(self) -> list[ConsumerRecord]:
@@ -98,11 +98,10 @@ class Presence(Checking):
     def _dissolve(self, consumer: str, mark: str, cause: str | None) -> int:
         """Free, give back and forget, in this order: nobody may meet the locks of the dead."""
         self._free_holds({consumer})
-        total = 0
-        while count := self._run("give_back", (mark, cause or "", CHUNK), consumer=consumer):
-            total += count
+        receipts = self._wire.ask("HKEYS", self._of_consumer("claims", consumer))
+        counts = self._give_back(consumer, [int(number) for number in receipts], mark, cause)
         self._run("forget", (consumer,), consumer=consumer)
-        return total
+        return sum(counts)
 
     def _free_holds(self, holders: set[str]) -> int:
         held = self._wire.ask("HGETALL", self._names.holds)
@@ -128,11 +127,16 @@ class Presence(Checking):
         )
         return {as_text(holder) for holder in set(held) - set(known)}
 
-    def _rescue_inbox(self, consumer: str) -> int:
-        """Give back what reached a consumer after its end; sorted sets have no inbox."""
-        if self._queue_form != "list":
+    def _rescue_inboxes(self, consumers: list[str]) -> int:
+        """Give back what reached consumers after their end; sorted sets have no inboxes."""
+        if self._queue_form != "list" or not consumers:
             return 0
-        return int(self._run("rescue_inbox", (consumer,), consumer=consumer))
+        sizes = self._wire.ask_all([("LLEN", self._of_consumer("inbox", c)) for c in consumers])
+        return sum(
+            self._run("rescue_inbox", (consumer,), consumer=consumer)
+            for consumer, size in zip(consumers, sizes, strict=True)
+            if size
+        )
 
 
 def pairs(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:

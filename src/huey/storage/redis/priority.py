@@ -20,7 +20,7 @@ _ORDER = 8
 _SCORE = 8
 
 
-class RedisPriorityQueue(Classic, Claiming, Producing):
+class RedisPriorityQueue(Classic, Producing, Claiming):
     """Mix in before a Redis storage: a higher priority goes first, equal ones in order."""
 
     priority = True

@@ -32,7 +32,6 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "put": ("data", "telling"),
     "put_new": ("data",),
     "rate_hit": ("data",),
-    "release": _QUEUE,
     "replay": ("sequence", "queue", "marks"),
     "rescue_inbox": ("sequence", "queue", "inbox"),
     "semaphore_acquire": ("places",),
@@ -94,6 +93,5 @@ def source(name: str) -> str:
     return resources.files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
-def pop_schedule() -> str:
-    """Give the script that removes what is due from one sorted set; Huey 3 offers it by name."""
-    return source("pop_schedule")
+#: Removes what is due from one sorted set; Huey 3 offers it under this name.
+SCHEDULE_POP_LUA = source("pop_schedule")

@@ -40,6 +40,7 @@ class Batch:
         # What all settlements need is looked up once.
         self._field = storage._field
         self._fields_are_keys = storage._data_form == "keys"
+        self._largest = storage.max_message_size
         self._notify = storage._notify_list if storage.notify_result else None
         self.arguments: list[Any] = []
         #: Keys that only these settlements know.
@@ -89,6 +90,7 @@ class Batch:
             self.arguments.append("result")
             self._add_result(key, value)
         for message in settlement.outgoing:
+            self._storage._check_size(message.data)
             self.arguments.append("outgoing")
             self._storage._write_outgoing(message, self.arguments, self.declared)
         if settlement.dead is not None:
@@ -125,6 +127,8 @@ class Batch:
     def _add_result(self, key: str, value: bytes) -> None:
         self._place(self._field(key))
         self.arguments.append(value)
+        if len(value) > self._largest:
+            self._storage._check_size(value)
         if self._notify is not None:
             self.declared.append(self._notify(key))
 

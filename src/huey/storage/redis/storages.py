@@ -8,7 +8,6 @@ from collections import deque
 from typing import Any
 
 from huey.storage.redis import names
-from huey.storage.redis.claiming import Claiming
 from huey.storage.redis.classic import Classic
 from huey.storage.redis.clockwork import Clockwork
 from huey.storage.redis.connecting import given, make_pool
@@ -33,7 +32,7 @@ class _ClientClass:
         return Redis
 
 
-class RedisStorage(Classic, Claiming, Settling, Clockwork, Waiting, Guarding, Letters):
+class RedisStorage(Classic, Settling, Clockwork, Waiting, Guarding, Letters):
     """Messages in a list, key/value data in a hash.
 
     Args:

@@ -1,21 +1,23 @@
--- Gives some of what a consumer holds back to the front, the last claimed first. Whoever died leaves
--- a crash mark on each message it had seen. Returns how many were given back; 0: nothing is left.
+-- Gives messages back to the front of the queue, of those receipts that are still held. They come
+-- last first, so that the first one ends up in front; what a blocking move left in the inbox was
+-- taken after all of them. Whoever died leaves a crash mark on each message that it had seen.
+-- Returns how many were held, and how many were in the inbox.
 
-local marks, cause, limit = take(), take(), tonumber(take())
+local mark, cause = take(), take()
 may_exceed_memory()
-local count = empty_inbox()
-local receipts = call('HKEYS', CLAIMS)
-table.sort(receipts, function(left, right)
-  return tonumber(left) > tonumber(right)
-end)
+local unseen = empty_inbox()
 local alone = call('HGET', TURNS, 'held') == '1'
-for index = 1, math.min(limit, #receipts) do
-  local kept = call('HGET', CLAIMS, receipts[index])
-  call('HDEL', CLAIMS, receipts[index])
-  if marks == 'crash' then
-    mark_crash(data_of(kept), alone, cause)
+local held = 0
+while argument < #ARGV do
+  local receipt = take()
+  local kept = call('HGET', CLAIMS, receipt)
+  if kept then
+    call('HDEL', CLAIMS, receipt)
+    if mark == 'crash' then
+      mark_crash(data_of(kept), alone, cause)
+    end
+    push_kept(kept)
+    held = held + 1
   end
-  push_kept(kept)
-  count = count + 1
 end
-return count
+return {held, unseen}

@@ -55,5 +55,6 @@ if surplus > 0 then
 end
 local old = call('ZRANGEBYSCORE', DEAD, '-inf', '(' .. now - max_dead_age, 'LIMIT', 0, 200)
 removed = removed + delete_letters(old) + sweep_marks() + sweep_waiters() + purge()
-call('ZREMRANGEBYSCORE', GONE, '-inf', now - 86400)
+call('ZREMRANGEBYSCORE', GONE, '-inf', now - 3600)
+call('ZREMRANGEBYRANK', GONE, 0, -1001)
 return {removed, mark_cursor, wait_cursor}
