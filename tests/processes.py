@@ -47,8 +47,8 @@ class Application:
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
 
-    def start_consumer(self, *options: str) -> Consumer:
-        consumer = Consumer(self, options)
+    def start_consumer(self, *options: str, periodic: bool = False) -> Consumer:
+        consumer = Consumer(self, options if periodic else ("-n", *options))
         self.consumers.append(consumer)
         return consumer
 

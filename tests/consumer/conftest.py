@@ -18,6 +18,6 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def app(tmp_path: Path, valkey_url: str) -> Iterator[Application]:
-    with application(valkey_url, tmp_path) as opened:
+def app(tmp_path: Path) -> Iterator[Application]:
+    with application(f"sqlite:////{tmp_path / 'queue.db'}", tmp_path) as opened:
         yield opened

@@ -1,7 +1,9 @@
 """What PostgresStorage does beyond the contract: connections, tables, notifications, plans."""
 
 import gc
+import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -182,7 +184,7 @@ class TestTheTables:
     ) -> None:
         make(table_prefix="my-App")
 
-        ours = ["consumer", "mark", "tick", "dead", "lease", "place", "window", "waiter"]
+        ours = ["consumer", "mark", "tick", "dead", "lease", "place", "window", "waiter", "writer"]
         theirs = ["kv", "schedule", "task", "counter"]
         assert tables_in(database) == {f"myapp_{name}" for name in ours + theirs}
 
@@ -269,6 +271,28 @@ class TestPlans:
         assert "rows=3000" not in text
 
 
+#: In a process of its own, since Django is configured once and for all.
+_DJANGO = """
+import json, sys
+from django.conf import settings
+settings.configure(DATABASES={"default": json.loads(sys.argv[1])})
+from django.db import connection, transaction
+from huey.storage.delivery import Outgoing
+from huey.storage.sql.postgres import PostgresStorage
+storage = PostgresStorage(dsn=sys.argv[2])
+try:
+    with transaction.atomic():
+        storage.enqueue_many([Outgoing(b"a")], connection=connection)
+        raise LookupError
+except LookupError:
+    pass
+with transaction.atomic():
+    storage.enqueue_many([Outgoing(b"b")], connection=connection)
+connection.close()
+storage.close()
+"""
+
+
 class TestTransactionsOfTheCaller:
     @pytest.fixture
     def storage(self, make: Make) -> PostgresStorage:
@@ -340,27 +364,24 @@ class TestTransactionsOfTheCaller:
         assert storage.enqueued_items() == [b"b", b"d"]
 
     def test_of_django_are_joined(self, storage: PostgresStorage, postgres_url: str) -> None:
-        base = pytest.importorskip("django.db.backends.postgresql.base")
-        handler = pytest.importorskip("django.db.utils").ConnectionHandler
+        pytest.importorskip("django")
         known = psycopg.conninfo.conninfo_to_dict(postgres_url)
-        settings = handler(
-            {
-                "default": {
-                    "ENGINE": base.__name__.removesuffix(".base"),
-                    "NAME": known["dbname"],
-                    "USER": known["user"],
-                    "HOST": known["host"],
-                }
-            }
-        )
-        connection = settings["default"]
-        connection.set_autocommit(False)
-        storage.enqueue_many([Outgoing(b"a")], connection=connection)
-        connection.rollback()
-        storage.enqueue_many([Outgoing(b"b")], connection=connection)
-        connection.commit()
-        connection.close()
+        settings = {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": known["dbname"],
+            "USER": known["user"],
+            "HOST": known["host"],
+        }
 
+        done = subprocess.run(
+            [sys.executable, "-c", _DJANGO, json.dumps(settings), postgres_url],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+
+        assert done.returncode == 0, done.stderr
         assert storage.enqueued_items() == [b"b"]
 
     def test_need_a_connection_to_postgresql(self, storage: PostgresStorage) -> None:

@@ -148,10 +148,11 @@ class Consumer:
                 "Consumer cannot be run with Huey instances where immediate is enabled: tasks "
                 "run in their callers. Set immediate=False to use a consumer."
             )
+        # First of all: a signal that comes while workers start must not hit the default handlers.
+        self._set_signal_handlers()
         self._say_hello()
         self._sign_on()
         self.crew.start()
-        self._set_signal_handlers()
 
     def _say_hello(self) -> None:
         logger.info(
@@ -192,8 +193,8 @@ class Consumer:
 
     def run(self) -> None:
         """Start, and return when the consumer has stopped."""
-        self.start()
         try:
+            self.start()
             while True:
                 self.loop()
         except ConsumerStopped:

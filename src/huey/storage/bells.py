@@ -106,11 +106,12 @@ class Bells:
         self._directory = Path(directory) if directory is not None else None
         self._boot = _boot()
         self._lists: dict[str, tuple[int, list[str]]] = {}
+        self._deaf: dict[str, weakref.WeakSet[Bell]] = {}
 
     def hang(self, group: str, name: str) -> Bell:
         """Hang a bell, deaf if need be; a name is used by one process at a time."""
         if self._directory is None or not hasattr(os, "mkfifo"):
-            return Bell(None)
+            return self._hang_deaf(group)
         path = self._path(group, name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,19 +120,31 @@ class Bells:
             return Bell(path)
         except OSError:
             # Not writable, or a file system without pipes: waiting works, if less promptly.
-            return Bell(None)
+            return self._hang_deaf(group)
+
+    def _hang_deaf(self, group: str) -> Bell:
+        bell = Bell(None)
+        self._deaf.setdefault(group, weakref.WeakSet()).add(bell)
+        return bell
 
     def ring(self, group: str) -> None:
         """Ring all bells of a group."""
+        self._ring_deaf(group)
         for path in self._listed(group):
             _reach(path)
 
     def ring_and_tidy(self, group: str) -> None:
         """Ring all bells of a group, and take down those whose owner is dead."""
+        self._ring_deaf(group)
         for path in self._listed(group):
             if _reach(path) is False:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
+
+    def _ring_deaf(self, group: str) -> None:
+        if self._deaf:
+            for bell in list(self._deaf.get(group, ())):
+                bell.ring()
 
     def is_dead(self, group: str, name: str) -> bool | None:
         """Tell whether the owner of a bell is dead; None if there is no such bell on this host."""

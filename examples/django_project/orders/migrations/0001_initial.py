@@ -1,5 +1,7 @@
 """The first tables."""
 
+from typing import ClassVar
+
 from django.db import migrations, models
 
 
@@ -7,8 +9,8 @@ class Migration(migrations.Migration):
     """Creates orders and shipments."""
 
     initial = True
-    dependencies = []
-    operations = [
+    dependencies: ClassVar = []
+    operations: ClassVar = [
         migrations.CreateModel(
             name="Order",
             fields=[

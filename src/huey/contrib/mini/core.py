@@ -22,6 +22,10 @@ logger = logging.getLogger("huey.mini")
 class MiniTask(Protocol[P, H_co]):
     """What the decorator leaves in place of a function: calling it gives a result handle."""
 
+    __name__: str
+    #: The function itself.
+    __wrapped__: Callable[..., Any]
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> H_co:
         """Run the function aside, at once."""
 

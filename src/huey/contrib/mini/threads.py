@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
@@ -79,8 +79,12 @@ class ThreadMiniResult(MiniFuture[R]):
 class ThreadTaskDecorator(Protocol):
     """What ``ThreadMiniHuey.task()`` returns: it keeps the signature of the function."""
 
-    def __call__(self, func: Callable[P, R]) -> MiniTask[P, ThreadMiniResult[R]]:
-        """Make the function a task."""
+    @overload
+    def __call__(
+        self, func: Callable[P, Coroutine[Any, Any, R]]
+    ) -> MiniTask[P, ThreadMiniResult[R]]: ...
+    @overload
+    def __call__(self, func: Callable[P, R]) -> MiniTask[P, ThreadMiniResult[R]]: ...
 
 
 class ThreadMiniHuey(Blocking):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from huey.constants import EmptyData
 from huey.storage.base import Key, MaybeBytes
@@ -20,7 +21,9 @@ from huey.storage.redis.scripts import SCHEDULE_POP_LUA
 from huey.timing import to_epoch
 
 if TYPE_CHECKING:
-    from huey.storage.redis.wire import Command, Reply
+    from huey.storage.redis.wire import Reply
+
+T = TypeVar("T")
 
 
 class Classic(RedisCore):
@@ -140,52 +143,52 @@ class Classic(RedisCore):
 
     def peek_data(self, key: Key) -> MaybeBytes:
         """Read a value; ``EmptyData`` if there is none."""
-        value = self._ask_data(("HGET", self._names.results, key))
+        value = self._ask_data("HGET", key)
         return EmptyData if value is None else value
 
     def peek_many(self, keys: Collection[Key]) -> dict[Key, bytes]:
         """Read several values; keys without a value are absent from what is returned."""
-        if not keys:
-            return {}
-        wanted = list(keys)
-        values = self._ask_data(("HMGET", self._names.results, *wanted))
-        return {key: value for key, value in zip(wanted, values, strict=True) if value is not None}
+        found = {}
+        for portion in portions(keys):
+            for key, value in zip(portion, self._ask_data("HMGET", *portion), strict=True):
+                if value is not None:
+                    found[key] = value
+        return found
 
     def pop_data(self, key: Key) -> MaybeBytes:
         """Read a value and remove it."""
-        results = self._names.results
-        pop = (("MULTI",), ("HGET", results, key), ("HDEL", results, key), ("EXEC",))
-        value, _ = self._ask_data(*pop)
+        value = self._ask_data("POP", key)
         return EmptyData if value is None else value
 
     def delete_data(self, key: Key) -> bool | int:
         """Remove a value; truthy if there was one."""
-        return bool(self._ask_data(("HDEL", self._names.results, key)))
+        return bool(self._ask_data("HDEL", key))
 
     def has_data_for_key(self, key: Key) -> bool:
         """Tell whether a value is stored."""
-        return bool(self._ask_data(("HEXISTS", self._names.results, key)))
+        return bool(self._ask_data("HEXISTS", key))
 
     def result_store_size(self) -> int:
         """Count the key/value entries."""
-        return int(self._ask_data(("HLEN", self._names.results)))
+        return int(self._ask_data("HLEN"))
 
     def result_items(self) -> dict[str, bytes]:
         """Copy the whole key/value area."""
-        found = self._ask_data(("HGETALL", self._names.results))
-        return {as_text(key): value for key, value in pairs(found)}
+        return {as_text(key): value for key, value in pairs(self._ask_data("HGETALL"))}
 
     def flush_results(self) -> None:
         """Remove all key/value entries."""
         self._delete(self._names.results, self._names.expiry)
 
-    def _ask_data(self, *commands: Command) -> Reply:
-        """Send commands about data whose time to live is not over; returns the last reply."""
-        if self._data_form == "keys" or self.supports_hash_ttl:
-            return self._wire.ask_all(commands)[-1]
-        purge = self._prepare("purge")
-        call = self._call(purge, (), (), None)
-        return self._wire.run_then(purge.script, call, commands, once=False)[-1]
+    def _ask_data(self, command: str, *arguments: Key) -> Reply:
+        """Send a command about data whose time to live is not over, on any server."""
+        if not self.supports_hash_ttl:
+            return self._run("read", (command, *arguments))
+        results = self._names.results
+        if command == "POP":
+            pop = [("MULTI",), ("HGET", results, *arguments), ("HDEL", results, *arguments)]
+            return self._wire.ask_all([*pop, ("EXEC",)])[-1][0]
+        return self._wire.ask(command, results, *arguments)
 
     # ── counters ───────────────────────────────────────────────────────────────────────────────
 
@@ -225,6 +228,13 @@ class Classic(RedisCore):
     def _delete(self, *keys: Key) -> None:
         for start in range(0, len(keys), 1000):
             self._wire.ask("DEL", *keys[start : start + 1000])
+
+
+def portions(keys: Iterable[T]) -> Iterator[list[T]]:
+    """Split many keys into what one command or script takes."""
+    rest = iter(keys)
+    while portion := list(islice(rest, 500)):
+        yield portion
 
 
 def glob(prefix: bytes) -> bytes:

@@ -96,7 +96,10 @@ def describe(pool: Any) -> str:
     service = getattr(pool, "service_name", None)
     if service is not None:
         return f"the master of {service}"
-    return f"the server at {settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+    address = f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+    # Against a server without TLS nothing happens, until time is over.
+    encrypted = "SSL" in getattr(pool.connection_class, "__name__", "")
+    return f"the server at {address}{' (over TLS)' if encrypted else ''}"
 
 
 def _defaults(read_timeout: float, client_name: str | None) -> dict[str, Any]:
@@ -133,7 +136,9 @@ def _pool_of_params(params: dict[str, Any]) -> ConnectionPool:
     if "path" not in params:
         # Else a connection whose other end vanished without a word is never missed.
         params.setdefault("socket_keepalive", True)
-    return ConnectionPool(**params)
+    pool = ConnectionPool(**params)
+    _check_settings(pool)
+    return pool
 
 
 def _pool_of_url(url: str, params: dict[str, Any]) -> ConnectionPool:
@@ -190,6 +195,17 @@ def _sentinel_address(text: str) -> tuple[str, int]:
     if port and not port.isdigit():
         raise ConfigurationError(f"Expected a number as port of the Sentinel {host}, got {port!r}.")
     return host, int(port or _SENTINEL_PORT)
+
+
+def _check_settings(pool: ConnectionPool) -> None:
+    """Build, but do not open, a connection: a wrong setting shows now, not with the first task."""
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError) as exc:
+        raise ConfigurationError(
+            f"The driver's connections do not take these settings: {exc}. Expected host, port, db, "
+            "username, password, and others that its documentation names."
+        ) from None
 
 
 def _refuse_text(pool: Any) -> None:

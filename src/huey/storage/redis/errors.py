@@ -130,13 +130,13 @@ def _advice_on_connecting(exc: BaseException, text: str) -> str:
         case theirs.AuthenticationWrongNumberOfArgsError():
             return "it knows no user names, so leave out the username"
         case theirs.AuthenticationError() | theirs.AuthorizationError():
-            return "check username and password"
+            return "the login is refused, so check username and password"
         case theirs.InvalidResponse():
             return "it does not speak Redis; for TLS use rediss:// or ssl=True, and check the port"
         case TypeError() | ValueError():
             return "the driver does not take these connection settings"
     if text.startswith(("NOAUTH", "WRONGPASS")) or "invalid password" in text:
-        return "check username and password"
+        return "the login is refused, so check username and password"
     if "SSL" in text:
         return "use redis:// or ssl=False if it has no TLS, and check the certificates if it has"
     return ""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from huey.constants import EmptyData
 from huey.storage.base import Key, MaybeBytes
-from huey.storage.redis.classic import Classic, glob
+from huey.storage.redis.classic import Classic, glob, portions
 from huey.storage.redis.core import as_bytes, as_text
 
 
@@ -36,11 +36,11 @@ class ExpiringData(Classic):
 
     def peek_many(self, keys: Collection[Key]) -> dict[Key, bytes]:
         """Read several values; keys without a value are absent from what is returned."""
-        if not keys:
-            return {}
-        wanted = list(keys)
-        values = self._wire.ask("MGET", *(self._field(key) for key in wanted))
-        return {key: value for key, value in zip(wanted, values, strict=True) if value is not None}
+        found: dict[Key, bytes | None] = {}
+        for portion in portions(keys):
+            values = self._wire.ask("MGET", *(self._field(key) for key in portion))
+            found.update(zip(portion, values, strict=True))
+        return {key: value for key, value in found.items() if value is not None}
 
     def pop_data(self, key: Key) -> MaybeBytes:
         """Read a value and leave it there: it goes when its time is over."""
@@ -61,7 +61,7 @@ class ExpiringData(Classic):
     def result_items(self) -> dict[str, bytes]:
         """Copy the whole key/value area."""
         items: dict[str, bytes] = {}
-        for portion in _portions(self._scan(self.result_prefix)):
+        for portion in portions(self._scan(self.result_prefix)):
             values = self._wire.ask("MGET", *portion)
             for key, value in zip(portion, values, strict=True):
                 if value is not None:
@@ -96,14 +96,3 @@ class ExpiringData(Classic):
                 if key not in seen:
                     seen.add(key)
                     yield key
-
-
-def _portions(keys: Iterator[bytes]) -> Iterator[list[bytes]]:
-    portion: list[bytes] = []
-    for key in keys:
-        portion.append(key)
-        if len(portion) == 500:
-            yield portion
-            portion = []
-    if portion:
-        yield portion

@@ -27,6 +27,8 @@ def filed(due: float) -> str:
 
 def is_ours(score: float) -> bool:
     """Tell whether we have filed something under this score."""
+    if not abs(score) < _TOO_COARSE:
+        return False
     micros = score * _MICRO
     return abs(micros - math.floor(micros + 0.5)) >= _MARK
 

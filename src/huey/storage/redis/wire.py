@@ -69,7 +69,11 @@ class Wire:
     def run_then(
         self, script: Script, arguments: Sequence[Any], then: Sequence[Command], *, once: bool
     ) -> list[Reply]:
-        """Run a script, and more commands on the same connection; raises like `ask`."""
+        """Run a script, and more commands on the same connection; raises like `ask`.
+
+        If the server does not know the script, it is sent again, and so are the commands: they must
+        be of a kind that does no harm without the script.
+        """
         connection = self._connect(once)
         try:
             return self._run(connection, script, arguments, then, once)

@@ -10,8 +10,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.module_loading import import_string
-from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from huey.contrib.djhuey.facade import UnknownQueue
@@ -22,13 +22,14 @@ from huey.exceptions import HueyException
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
-    from django.urls import URLPattern, URLResolver
+    from django.urls import URLPattern
 
     from huey.app.huey import Huey
     from huey.contrib.djhuey.stats.overview import ShowArguments
 
 _VIEW = "hueystats.view_hueydashboard"
 _CHANGE = "hueystats.change_hueydashboard"
+_CHANGELIST = "hueystats_hueydashboard_changelist"
 
 
 @admin.register(HueyDashboard)
@@ -40,10 +41,10 @@ class HueyDashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
     #: Events on a page of the search.
     event_page_size = 100
 
-    def get_urls(self) -> list[URLPattern | URLResolver]:
+    def get_urls(self) -> list[URLPattern]:
         """Add the addresses that the page uses."""
         view = self.admin_site.admin_view
-        own: list[URLPattern | URLResolver] = [
+        own = [
             path("fragment/", view(self.fragment_view), name="hueystats_dashboard_fragment"),
             path("action/", view(self.action_view), name="hueystats_dashboard_action"),
             path("events/", view(self.events_view), name="hueystats_dashboard_events"),
@@ -62,15 +63,11 @@ class HueyDashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may act on tasks; there is no form to change anything else."""
-        return request.user.has_perm(_CHANGE)
+        return _may(request, _CHANGE)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who sees the page."""
-        return request.user.has_perm(_VIEW) or request.user.has_perm(_CHANGE)
-
-    def _require(self, allowed: bool) -> None:
-        if not allowed:
-            raise PermissionDenied
+        return _may(request, _VIEW) or _may(request, _CHANGE)
 
     # ── pages ──────────────────────────────────────────────────────────────────────────────────
 
@@ -88,13 +85,13 @@ class HueyDashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
 
     def events_view(self, request: HttpRequest) -> HttpResponse:
         """Search what tasks did; parameters: signal, task, q, p (page, from 0)."""
-        self._require(self.has_view_permission(request))
+        _require(self.has_view_permission(request))
         _, huey = _chosen(request.GET.get("queue"))
         context = self._context(request) | _events(huey, request.GET, self.event_page_size)
         return TemplateResponse(request, "admin/hueystats/events.html", context)
 
     def _render(self, request: HttpRequest, template: str, extra: Any = None) -> HttpResponse:
-        self._require(self.has_view_permission(request))
+        _require(self.has_view_permission(request))
         key, huey = _chosen(request.GET.get("queue"))
         overview = look_at(key, huey, self.list_limit, _shower())
         context = self._context(request) | {"overview": overview, **(extra or {})}
@@ -115,13 +112,11 @@ class HueyDashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
 
     # ── actions ────────────────────────────────────────────────────────────────────────────────
 
+    # Django's admin_view checks the token of every POST, middleware or not.
+    @method_decorator(require_POST)
     def action_view(self, request: HttpRequest) -> HttpResponse:
-        """Do what a button asks for; POST with Django's token only."""
-        return _act(self, request)
-
-    def act(self, request: HttpRequest) -> HttpResponse:
         """Act on a task or a queue, and go back to the page."""
-        self._require(self.has_change_permission(request))
+        _require(self.has_change_permission(request))
         key, huey = _chosen(request.POST.get("queue"))
         try:
             self.message_user(request, act(huey, request.POST))
@@ -131,18 +126,14 @@ class HueyDashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         return HttpResponseRedirect(back)
 
 
-_CHANGELIST = "hueystats_hueydashboard_changelist"
+def _require(allowed: bool) -> None:
+    if not allowed:
+        raise PermissionDenied
 
 
-# Protected even where a project runs without the middleware.
-@csrf_protect
-@require_POST
-def _act_on(request: HttpRequest, page: HueyDashboardAdmin) -> HttpResponse:
-    return page.act(request)
-
-
-def _act(page: HueyDashboardAdmin, request: HttpRequest) -> HttpResponse:
-    return _act_on(request, page)
+def _may(request: HttpRequest, permission: str) -> bool:
+    user: Any = request.user
+    return bool(user.has_perm(permission))
 
 
 def _chosen(key: str | None) -> tuple[str, Huey]:

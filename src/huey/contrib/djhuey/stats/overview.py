@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -218,8 +217,3 @@ def short_arguments(name: str, args: Any, kwargs: dict[str, Any]) -> str:
     """Show arguments in one short line."""
     texts = [*map(shown, args or ()), *(f"{k}={shown(v)}" for k, v in (kwargs or {}).items())]
     return ", ".join(texts)[:200]
-
-
-def elapsed_since(instant: float) -> float:
-    """Give the seconds since an instant in epoch seconds."""
-    return max(0.0, time.time() - instant)

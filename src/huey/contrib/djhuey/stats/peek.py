@@ -61,8 +61,8 @@ class _StandIn:
 
 
 # The one written in Python: its memo is a dict, so that a forged index allocates nothing.
-class _Reader(pickle._Unpickler):  # type: ignore[misc,name-defined]  # typeshed hides it
-    dispatch = {**pickle._Unpickler.dispatch}  # type: ignore[attr-defined]  # noqa: RUF012
+class _Reader(pickle._Unpickler):
+    dispatch = {**pickle._Unpickler.dispatch}  # noqa: RUF012  # that of the base is no other
     # It would allocate as much as the data claims to hold.
     del dispatch[pickle.BYTEARRAY8[0]]
 

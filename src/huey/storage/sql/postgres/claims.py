@@ -141,8 +141,8 @@ class PostgresClaims(PostgresQueueing):
         super().__init__(*args, **kwargs)
         self._listeners = Listeners(self._open, self._names.channel)
         self._wakers: dict[str, Waker] = {}
-        #: Ids of rows whose claim has reached the caller, by consumer.
-        self._handed: dict[str, set[int]] = {}
+        #: Row and transaction of claims that have reached the caller, by consumer.
+        self._handed: dict[str, set[tuple[int, str]]] = {}
         #: Consumers to whose last claim the reply was lost.
         self._doubtful: set[str] = set()
 
@@ -283,16 +283,16 @@ class PostgresClaims(PostgresQueueing):
         """Read claims whose reply was lost."""
         rows = self._all(HELD, held=self._names.held_by(consumer))
         handed = self._handed.get(consumer, set())
-        self._handed[consumer] = handed & {row[0] for row in rows}
+        self._handed[consumer] = handed & {row[:2] for row in rows}
         self._doubtful.discard(consumer)
-        return self._claims_of(consumer, [row for row in rows if row[0] not in handed])
+        return self._claims_of(consumer, [row for row in rows if row[:2] not in handed])
 
     def _claims_of(self, consumer: str, rows: Collection[Row]) -> list[Claim]:
         handed = self._handed.setdefault(consumer, set())
         claims = []
         for number, xmin, data, *mark in rows:
             if number is not None:
-                handed.add(number)
+                handed.add((number, xmin))
                 known = mark if mark[0] is not None else ()
                 claims.append(Claim(f"{number}.{xmin}.{consumer}", data, *known))
         return claims
@@ -311,8 +311,8 @@ class PostgresClaims(PostgresQueueing):
 
     def _no_longer_handed(self, claims: Collection[Claim]) -> None:
         for claim in claims:
-            number, _, consumer = claim.receipt.split(".", 2)
-            self._handed.get(consumer, set()).discard(int(number))
+            number, xmin, consumer = claim.receipt.split(".", 2)
+            self._handed.get(consumer, set()).discard((int(number), xmin))
 
     def _wait_and_take(self, consumer: str, limit: int, deadline: float) -> list[Claim]:
         waker, listener = self._waker(consumer), self._listeners.mine()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from huey.storage.delivery import Due, Move, Outgoing, Scheduled
-from huey.storage.sql.postgres.core import CLOCK, Ticket, columns
+from huey.storage.sql.postgres.certainty import Ticket
+from huey.storage.sql.postgres.core import CLOCK, columns
 from huey.storage.sql.postgres.filing import FOREIGN, filed, unfiled
 from huey.storage.sql.postgres.queueing import count_ready
 from huey.storage.sql.postgres.reservations import decide
@@ -126,9 +127,9 @@ class PostgresClockwork(PostgresSettling):
 
         def enqueue(connection: Connection[TupleRow], ticket: Ticket) -> bool:
             with self._burst(connection):
-                number = self._begin(connection)
+                self._begin(connection, ticket)
                 cursor = self._do(connection, TICK, name=name, planned=float(planned))
-                ticket.number, ticket.result = number(), bool(cursor.fetchall())
+                ticket.result = bool(cursor.fetchall())
             if not ticket.result:
                 connection.execute("ROLLBACK")
                 return False

@@ -8,13 +8,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from huey.exceptions import ConfigurationError, StorageError
 from huey.storage.delivery import LosslessStorage
 from huey.storage.drivers import require
 from huey.storage.sql.postgres.connections import Connections, Opener
-from huey.storage.sql.postgres.errors import ConnectionLost, InDoubt, may_try_again, translate
+from huey.storage.sql.postgres.errors import ConnectionLost, may_try_again, translate
 from huey.storage.sql.postgres.schema import Names, create_tables
 
 if TYPE_CHECKING:
@@ -30,23 +31,19 @@ Row = tuple[Any, ...]
 
 #: The server's clock in epoch seconds, in every statement that asks for the time.
 CLOCK = "extract(epoch FROM clock_timestamp())::float8"
+#: The planner knows tables as they were some minutes ago, and a queue may have grown from nothing
+#: since; every statement of ours has an index that fits. A client that vanished in the middle of a
+#: transaction must not hold its locks for hours.
+SESSION = """
+SELECT set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+  set_config('enable_sort', 'off', false), set_config('jit', 'off', false),
+  set_config('plan_cache_mode', 'force_generic_plan', false),
+  set_config('idle_in_transaction_session_timeout', '30s', false)
+"""
 #: How often a statement is tried again before the caller learns of it.
 TRIES = 4
-#: How long the fate of a transaction may stay unknown to the server itself, in seconds.
-PATIENCE = 5.0
 #: Creating a table failed because somebody without our advisory lock created it just now.
 _CREATED_BY_OTHERS = frozenset({"23505", "42P07", "42710", "XX000"})
-
-
-class Ticket:
-    """Says how far a transaction has come, for the case that its connection breaks."""
-
-    def __init__(self) -> None:
-        #: The server's number of the transaction; None while there is none.
-        self.number: int | None = None
-        #: Whether COMMIT may have been sent.
-        self.committing = False
-        self.result: Any = None
 
 
 class PostgresCore(LosslessStorage):
@@ -70,6 +67,7 @@ class PostgresCore(LosslessStorage):
         self._checking = threading.Lock()
         #: Whether a pooler stands between, so that nothing may be tied to a session.
         self._pooled: bool | None = None
+        self._cursor = _cursor_of_tuples()
         self._base = {
             "queue": name,
             "channel": self._names.channel,
@@ -81,7 +79,12 @@ class PostgresCore(LosslessStorage):
     def _open(self) -> Connection[TupleRow]:
         connection = self._opener()
         try:
-            self._look_for_pooler(connection)
+            with self._translated(connection):
+                self._look_for_pooler(connection)
+                if self._pooled:
+                    connection.prepare_threshold = None
+                else:
+                    connection.execute(SESSION)
             self._check_tables(connection)
         except BaseException:
             connection.close()
@@ -90,8 +93,7 @@ class PostgresCore(LosslessStorage):
 
     def _look_for_pooler(self, connection: Connection[TupleRow]) -> None:
         if self._pooled is None:
-            with self._translated(connection):
-                row = connection.execute("SELECT pg_backend_pid()").fetchone()
+            row = connection.execute("SELECT pg_backend_pid()").fetchone()
             # A pooler answers with a pid of its own making: it serves many from one backend.
             self._pooled = row != (connection.info.backend_pid,)
             if self._pooled:
@@ -100,8 +102,6 @@ class PostgresCore(LosslessStorage):
                     "do not work through it, so queue %s is polled.",
                     self.name,
                 )
-        if self._pooled:
-            connection.prepare_threshold = None
 
     def _check_tables(self, connection: Connection[TupleRow]) -> None:
         if self._tables_are_checked:
@@ -152,9 +152,9 @@ class PostgresCore(LosslessStorage):
     def _do(
         self, connection: Connection[TupleRow], template: str, **parameters: Any
     ) -> Cursor[TupleRow]:
-        return connection.execute(
-            self._names.render(template), self._base | parameters, binary=True
-        )
+        # Not connection.execute(): the caller's own connection may make other rows and cursors.
+        cursor = self._cursor(connection)
+        return cursor.execute(self._names.render(template), self._base | parameters, binary=True)
 
     def _run(
         self,
@@ -178,45 +178,6 @@ class PostgresCore(LosslessStorage):
                 time.sleep(random.uniform(0.0, 0.02))
         raise AssertionError("the last try returns or raises")
 
-    def _certain(self, work: Callable[[Connection[TupleRow], Ticket], T]) -> T:
-        """Do a transaction exactly once, even if the connection breaks while it is committed.
-
-        Args:
-            work: notes the transaction's number and its result in the ticket before it commits.
-
-        Raises:
-            InDoubt: the server cannot be asked what became of it, or does not know.
-        """
-        for left in reversed(range(TRIES)):
-            ticket = Ticket()
-            try:
-                return self._run(lambda c, t=ticket: work(c, t), again=False)  # type: ignore[misc]
-            except ConnectionLost:
-                if ticket.committing and self._was_committed(ticket):
-                    result: T = ticket.result
-                    return result
-                if not left:
-                    raise
-        raise AssertionError("the last try returns or raises")
-
-    def _was_committed(self, ticket: Ticket) -> bool:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                status = self._fate(ticket.number)
-            except StorageError as error:
-                raise InDoubt(str(error), ticket.number, ticket.result) from error
-            if status == "in progress" and time.monotonic() < deadline:
-                time.sleep(0.02)
-            elif status in ("committed", "aborted"):
-                return status == "committed"
-            else:
-                raise InDoubt(f"the server calls it {status!r}.", ticket.number, ticket.result)
-
-    def _fate(self, number: int | None) -> str | None:
-        [(status,)] = self._all("SELECT txid_status(%(number)s::bigint)", number=number)
-        return str(status) if status else None
-
     @contextlib.contextmanager
     def _translated(self, connection: Connection[Any]) -> Iterator[None]:
         """Translate the driver's errors."""
@@ -238,13 +199,6 @@ class PostgresCore(LosslessStorage):
         else:
             # libpq before 14: one round trip each, and each its own transaction.
             yield lambda: None
-
-    def _begin(self, connection: Connection[Any]) -> Callable[[], int]:
-        """Begin a transaction inside of a burst; gives what tells its number, after a reply."""
-        # Each statement has to see what was committed while it waited for a lock.
-        connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        cursor = connection.execute("SELECT txid_current()", binary=True)
-        return lambda: int(cursor.fetchall()[0][0])
 
     # ── small things ───────────────────────────────────────────────────────────────────────────
 
@@ -273,6 +227,13 @@ def columns(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> Mapping[str,
 def _was_rolled_back(error: StorageError) -> bool:
     cause = error.__cause__
     return cause is not None and may_try_again(cause)  # type: ignore[arg-type]
+
+
+def _cursor_of_tuples() -> Callable[[Connection[Any]], Cursor[TupleRow]]:
+    from psycopg import Cursor
+    from psycopg.rows import tuple_row
+
+    return partial(Cursor, row_factory=tuple_row)
 
 
 def require_psycopg() -> None:

@@ -26,13 +26,13 @@ class InDoubt(UnknownOutcome):
 
     Args:
         reason: for the operator.
-        number: the server's number of the transaction.
+        signature: what the transaction has written if it was committed.
         result: what the transaction led to, if it was committed.
     """
 
-    def __init__(self, reason: str, number: int | None, result: Any) -> None:
+    def __init__(self, reason: str, signature: Any, result: Any) -> None:
         super().__init__(f"The reply to a commit was lost: {reason}")
-        self.number = number
+        self.signature = signature
         self.result = result
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from huey.storage.sql.postgres.certainty import Ticket
 from huey.storage.sql.postgres.clockwork import PostgresClockwork
-from huey.storage.sql.postgres.core import CLOCK, Ticket
+from huey.storage.sql.postgres.core import CLOCK
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -76,7 +77,8 @@ class PostgresGuards(PostgresClockwork):
 
         def acquire(connection: Connection[TupleRow]) -> bool:
             with self._burst(connection):
-                self._begin_alone(connection, "place", key)
+                connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+                self._alone(connection, "place", key)
                 cursor = self._do(
                     connection,
                     TAKE_PLACE,
@@ -107,10 +109,10 @@ class PostgresGuards(PostgresClockwork):
 
         def hit(connection: Connection[TupleRow], ticket: Ticket) -> tuple[int, float]:
             with self._burst(connection):
-                number = self._begin_alone(connection, "window", key)
+                self._begin(connection, ticket)
+                self._alone(connection, "window", key)
                 cursor = self._do(connection, LOOK_AT_WINDOW, key=key, per=per)
                 [(before, window, left)] = cursor.fetchall()
-                ticket.number = number()
             hits = int(before) + amount
             ticket.result = hits, float(left)
             with self._burst(connection):
@@ -122,7 +124,6 @@ class PostgresGuards(PostgresClockwork):
 
         return self._certain(hit)
 
-    def _begin_alone(self, connection: Connection[TupleRow], table: str, key: str) -> Any:
-        number = self._begin(connection)
+    def _alone(self, connection: Connection[TupleRow], table: str, key: str) -> None:
+        """Wait until nobody else works on this name."""
         self._do(connection, ONE_AT_A_TIME, table=self._names.table(table), key=key)
-        return number

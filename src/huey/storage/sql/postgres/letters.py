@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from huey.storage.delivery import DeadLetter
-from huey.storage.sql.postgres.core import CLOCK, Ticket
+from huey.storage.sql.postgres.certainty import Ticket
+from huey.storage.sql.postgres.core import CLOCK
 from huey.storage.sql.postgres.guards import PostgresGuards
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ DELETE FROM {{p}}_lease WHERE queue = %(queue)s AND key = ANY (ARRAY(
 """,
     f"DELETE FROM {{p}}_place WHERE queue = %(queue)s AND expires_at <= {CLOCK}",
     f"DELETE FROM {{p}}_waiter WHERE queue = %(queue)s AND since < {CLOCK} - 60",
+    # Of all queues; nobody asks after a day.
+    f"DELETE FROM {{p}}_writer WHERE seen < {CLOCK} - 86400",
     f"""
 WITH over AS (
   DELETE FROM {{p}}_window WHERE queue = %(queue)s AND ends_at <= {CLOCK} - 60 RETURNING key
@@ -93,9 +96,8 @@ class PostgresLetters(PostgresGuards):
 
         def move(connection: Connection[TupleRow], ticket: Ticket) -> bool:
             with self._burst(connection):
-                number = self._begin(connection)
+                self._begin(connection, ticket)
                 cursor = self._do(connection, REPLAY, id=int(key), priority=float(priority or 0))
-                ticket.number = number()
             ticket.result = cursor.rowcount > 0
             with self._burst(connection):
                 ticket.committing = True

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from huey.exceptions import UnknownOutcome
 from huey.storage.delivery import Outgoing
 from huey.storage.sql.postgres.borrowed import borrow
-from huey.storage.sql.postgres.core import CLOCK, Ticket, columns
+from huey.storage.sql.postgres.certainty import Ticket
+from huey.storage.sql.postgres.core import CLOCK, columns
 from huey.storage.sql.postgres.errors import ConnectionLost, InDoubt
 from huey.storage.sql.postgres.filing import filed
 from huey.storage.sql.postgres.reservations import Decision, decide
@@ -156,9 +157,8 @@ class PostgresQueueing(PostgresValues):
         self, connection: Connection[TupleRow], ticket: Ticket, messages: Sequence[Outgoing]
     ) -> list[str | None]:
         with self._burst(connection):
-            number = self._begin(connection)
+            self._begin(connection, ticket)
             rows = self._reserve(connection, messages)
-            ticket.number = number()
         decision = decide(messages, rows)
         ticket.result = decision.standing
         with self._burst(connection):

@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS {p}_counter (
 """
 
 #: Ours. A lease says when an entry of kv ends: at a time, or with its holder, and only while the
-#: entry has that value. A waiter is rung when something arrives; nothing is lost with it.
+#: entry has that value. A writer is a connection that signs its transactions; see
+#: ``certainty.py``. A waiter is rung when something arrives; nothing is lost with it.
 _OURS = """
 CREATE TABLE IF NOT EXISTS {p}_consumer (
   queue text NOT NULL, id text NOT NULL, beat bigint NOT NULL DEFAULT 0, info text NOT NULL,
@@ -62,6 +63,8 @@ CREATE TABLE IF NOT EXISTS {p}_place (
 CREATE TABLE IF NOT EXISTS {p}_window (
   queue text NOT NULL, key text NOT NULL, number bigint NOT NULL,
   ends_at double precision NOT NULL, PRIMARY KEY (queue, key));
+CREATE TABLE IF NOT EXISTS {p}_writer (
+  id text PRIMARY KEY, last bigint NOT NULL, seen double precision NOT NULL);
 CREATE UNLOGGED TABLE IF NOT EXISTS {p}_waiter (
   queue text NOT NULL, id text NOT NULL, kind text NOT NULL, since double precision NOT NULL,
   PRIMARY KEY (queue, id));
@@ -69,7 +72,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS {p}_waiter (
 
 #: Ours, in the order in which flush_all() empties them; Huey's have methods of their own.
 OUR_TABLES = ("mark", "tick", "dead", "lease", "place", "window")
-_ALL_TABLES = ("kv", "schedule", "task", "counter", "consumer", "waiter", *OUR_TABLES)
+_ALL_TABLES = ("kv", "schedule", "task", "counter", "consumer", "waiter", "writer", *OUR_TABLES)
 
 
 class Names:

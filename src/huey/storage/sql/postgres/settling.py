@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from huey import keys
 from huey.storage.delivery import ChordStep, Settled, Settlement
+from huey.storage.sql.postgres.certainty import Signature, Ticket
 from huey.storage.sql.postgres.claims import PostgresClaims, Receipt
-from huey.storage.sql.postgres.core import CLOCK, Ticket, columns, storable
+from huey.storage.sql.postgres.core import CLOCK, columns, storable
 from huey.storage.sql.postgres.errors import InDoubt
 from huey.storage.sql.postgres.queueing import count_ready
 from huey.storage.sql.postgres.reservations import decide
@@ -60,8 +61,8 @@ class PostgresSettling(PostgresClaims):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        #: Receipt → number of the transaction that may have settled it.
-        self._doubts: dict[str, int] = {}
+        #: Receipt → signature of the transaction that may have settled it.
+        self._doubts: dict[str, Signature] = {}
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Settled]:
         """Write what follows from finished tasks.
@@ -90,10 +91,9 @@ class PostgresSettling(PostgresClaims):
     ) -> list[Settled]:
         receipts = [self._receipt(s.claim) for s in settlements if s.claim is not None]
         with self._burst(connection):
-            number = self._begin(connection)
-            locked = self._lock_claims(connection, receipts) if receipts else iter(())
-            held = set[Receipt](locked)
-            ticket.number = number()
+            self._begin(connection, ticket)
+            # Also without receipts: the reply proves that the signature has arrived.
+            held = set[Receipt](self._lock_claims(connection, receipts))
             answers = self._decide(connection, settlements, held)
             writes = Writes()
             for settlement, answer in zip(settlements, answers, strict=True):
@@ -183,11 +183,11 @@ class PostgresSettling(PostgresClaims):
     # ── lost replies ───────────────────────────────────────────────────────────────────────────
 
     def _note_doubt(self, settlements: Sequence[Settlement], doubt: InDoubt) -> None:
-        if doubt.number is None or len(self._doubts) > _DOUBTS_LIMIT:
+        if len(self._doubts) > _DOUBTS_LIMIT:
             return
         for settlement, answer in zip(settlements, doubt.result, strict=True):
             if settlement.claim is not None and answer is Settled.DONE:
-                self._doubts[settlement.claim.receipt] = doubt.number
+                self._doubts[settlement.claim.receipt] = doubt.signature
 
     def _answers_without_doubt(
         self, settlements: Sequence[Settlement], answers: list[Settled]
@@ -195,11 +195,11 @@ class PostgresSettling(PostgresClaims):
         """Turn LOST into DONE where an earlier try of ours turns out to have been committed."""
         for index, settlement in enumerate(settlements):
             if self._doubts and settlement.claim is not None:
-                number = self._doubts.pop(settlement.claim.receipt, None)
+                signature = self._doubts.pop(settlement.claim.receipt, None)
                 if (
-                    number is not None
+                    signature is not None
                     and answers[index] is Settled.LOST
-                    and self._fate(number) == "committed"
+                    and self._is_written(signature)
                 ):
                     answers[index] = Settled.DONE
         return answers

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from huey.constants import EmptyData
 from huey.storage.base import Key, MaybeBytes
-from huey.storage.sql.postgres.core import CLOCK, PostgresCore, Ticket, text_of
+from huey.storage.sql.postgres.certainty import PostgresCertainty, Ticket
+from huey.storage.sql.postgres.core import CLOCK, text_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -83,7 +84,7 @@ ON CONFLICT (queue, key) DO UPDATE SET value = c.value + excluded.value RETURNIN
 _NOTE_LIMIT = 7_500
 
 
-class PostgresValues(PostgresCore):
+class PostgresValues(PostgresCertainty):
     """Key/value data, counters, locks."""
 
     def put_data(self, key: Key, value: bytes, is_result: bool = False) -> None:
@@ -169,9 +170,9 @@ class PostgresValues(PostgresCore):
 
         def take(connection: Connection[Any], ticket: Ticket) -> bool:
             with self._burst(connection):
-                number = self._begin(connection)
+                self._begin(connection, ticket)
                 taken = self._do(connection, TAKE, key=name, value=value, ttl=ttl, holder=holder)
-                ticket.number, ticket.result = number(), bool(taken.fetchall())
+                ticket.result = bool(taken.fetchall())
                 ticket.committing = True
                 connection.execute("COMMIT")
                 if ticket.result:

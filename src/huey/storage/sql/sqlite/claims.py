@@ -183,23 +183,10 @@ class SqliteClaims(SqliteQueueing):
         if ids is None:
             return []
         name = f"{row[0]}.{self._series}{next(self._claim_numbers)}"
-        # A subquery is read in its order in practice, but SQLite does not promise it.
-        rows = sorted(
-            zip(
-                map(float, priorities.split(",")),
-                map(int, ids.split(",")),
-                texts.split(","),
-                strict=True,
-            ),
-            key=lambda row: (-row[0], row[1]),
-        )
-        change_in(
-            conn,
-            "UPDATE task SET queue = ? WHERE id IN",
-            (f"{self.name}{CLAIMED}{name}",),
-            [row[1] for row in rows],
-        )
-        claims = [Claim(f"{name}/{row[1]}", self._data(conn, row[1], row[2])) for row in rows]
+        rows = _in_order(ids.split(","), priorities.split(","), texts.split(","))
+        statement, queue = "UPDATE task SET queue = ? WHERE id IN", f"{self.name}{CLAIMED}{name}"
+        change_in(conn, statement, (queue,), [id_ for id_, _ in rows])
+        claims = [Claim(f"{name}/{id_}", self._data(conn, id_, text)) for id_, text in rows]
         return self._marked(conn, claims)
 
     def _data(self, conn: Any, id_: int, text: str) -> bytes:
@@ -259,14 +246,29 @@ class SqliteClaims(SqliteQueueing):
 
     def _held(self, conn: Any, claims: Iterable[Claim]) -> dict[str, int]:
         """Map the receipts that are still good to the ids of their messages."""
-        wanted: dict[str, list[int]] = {}
+        wanted: dict[str, dict[int, str]] = {}
         for claim in claims:
             name, _, id_ = claim.receipt.partition("/")
-            wanted.setdefault(name, []).append(int(id_))
+            wanted.setdefault(name, {})[int(id_)] = claim.receipt
         held: dict[str, int] = {}
-        for name, ids in wanted.items():
-            # The plus keeps SQLite from searching by queue: the id alone finds the row.
-            query = "SELECT group_concat(id) FROM task WHERE +queue = ? AND id IN"
-            for (found,) in select_in(conn, query, (f"{self.name}{CLAIMED}{name}",), ids):
-                held.update((f"{name}/{id_}", int(id_)) for id_ in (found or "").split(",") if id_)
+        for name, receipts in wanted.items():
+            for number in self._present(conn, f"{self.name}{CLAIMED}{name}", list(receipts)):
+                held[receipts[number]] = number
         return held
+
+    def _present(self, conn: Any, queue: str, ids: list[int]) -> Iterable[int]:
+        """Find which messages are held under one claim: as a rule, all of them."""
+        # The plus keeps SQLite from searching by queue: the id alone finds the row.
+        condition = "FROM task WHERE +queue = ? AND id IN"
+        counts = select_in(conn, f"SELECT count(*) {condition}", (queue,), ids)
+        if sum(count for (count,) in counts) == len(ids):
+            return ids
+        return [id_ for (id_,) in select_in(conn, f"SELECT id {condition}", (queue,), ids)]
+
+
+def _in_order(ids: list[str], priorities: list[str], texts: list[str]) -> list[tuple[int, str]]:
+    """Sort by priority and id: a subquery is read in its order, but SQLite does not promise it."""
+    if len(set(priorities)) == 1:
+        return sorted(zip(map(int, ids), texts, strict=True))
+    ranked = zip((-float(priority) for priority in priorities), map(int, ids), texts, strict=True)
+    return [(id_, text) for _, id_, text in sorted(ranked)]

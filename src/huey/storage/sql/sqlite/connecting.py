@@ -116,6 +116,8 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
         # heartbeats and promotions. With a rollback journal it could damage the database.
         self._relaxed = min(self._durable, _NORMAL) if mode == "wal" else self._durable
         self._sync = self._durable
+        if self._in_memory and self._create_tables:
+            self._make_tables(conn)  # a database of this kind ends with its connection
         return conn
 
     def _open(self) -> Any:
@@ -156,18 +158,22 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
         with self._lock:
             conn = self.conn
             try:
-                if not schema.is_complete(conn):
-                    conn.execute(self.begin_sql)
-                    for statement in schema.statements(self._strict_fifo):
-                        conn.execute(statement)
-                    conn.execute("COMMIT")
-                schema.check(conn, self.filename)
-            except sqlite3.Error as exc:
-                raise explained(exc, self.filename, opening=True) from exc
+                self._make_tables(conn)
             finally:
-                self._leave_transaction(conn)
-                if not self._in_memory:
-                    self._drop_writer()
+                self._drop_writer()
+
+    def _make_tables(self, conn: Any) -> None:
+        try:
+            if not schema.is_complete(conn):
+                conn.execute(self.begin_sql)
+                for statement in schema.statements(self._strict_fifo):
+                    conn.execute(statement)
+                conn.execute("COMMIT")
+            schema.check(conn, self.filename)
+        except sqlite3.Error as exc:
+            raise explained(exc, self.filename, opening=True) from exc
+        finally:
+            self._leave_transaction(conn)
 
     # ── writing ────────────────────────────────────────────────────────────────────────────────
 
@@ -233,7 +239,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
                 conn.execute("ROLLBACK")
 
     def _drop_writer(self) -> None:
-        """Close the writer after an error, for nobody knows what state it is in."""
+        """Close the writer: after an error nobody knows what state it is in."""
         if self._in_memory:
             return  # the data live in this very connection
         conn, self._conn = self._conn, None

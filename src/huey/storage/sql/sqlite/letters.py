@@ -26,7 +26,10 @@ class SqliteLetters(SqliteSettling):
             "ORDER BY id DESC LIMIT ? OFFSET ?",
             (self.name, limit, offset),
         )
-        return [DeadLetter(*row[1:], key=str(row[0])) for row in rows]
+        return [
+            DeadLetter(data, cause, detail, died_at, str(id_))
+            for id_, data, cause, detail, died_at in rows
+        ]
 
     def dead_count(self) -> int:
         """Count the dead letters."""
@@ -71,18 +74,16 @@ class SqliteLetters(SqliteSettling):
 
     def _sweep(self, conn: Any, max_dead: int, max_dead_age: float, max_mark_age: float) -> int:
         now = time.time()
-        newest = "SELECT id FROM huey_dead WHERE queue = ? ORDER BY id DESC LIMIT -1 OFFSET ?"
-        changes = [
-            (f"DELETE FROM huey_dead WHERE id IN ({newest})", (self.name, max_dead)),
+        surplus = "SELECT id FROM huey_dead WHERE queue = ? ORDER BY id DESC LIMIT -1 OFFSET ?"
+        old = "SELECT id FROM huey_dead WHERE queue = ? AND died_at < ? LIMIT ?"
+        stale = "SELECT digest FROM huey_mark WHERE queue = ? AND touched < ? LIMIT ?"
+        dead_before, stale_before = now - max_dead_age, now - max_mark_age
+        changes: list[tuple[str, tuple[Any, ...]]] = [
+            (f"DELETE FROM huey_dead WHERE id IN ({surplus})", (self.name, max_dead)),
+            (f"DELETE FROM huey_dead WHERE id IN ({old})", (self.name, dead_before, _MAX_SWEEP)),
             (
-                "DELETE FROM huey_dead WHERE id IN (SELECT id FROM huey_dead WHERE queue = ? "
-                "AND died_at < ? LIMIT ?)",
-                (self.name, now - max_dead_age, _MAX_SWEEP),
-            ),
-            (
-                "DELETE FROM huey_mark WHERE queue = ? AND digest IN (SELECT digest FROM huey_mark "
-                "WHERE queue = ? AND touched < ? LIMIT ?)",
-                (self.name, self.name, now - max_mark_age, _MAX_SWEEP),
+                f"DELETE FROM huey_mark WHERE queue = ? AND digest IN ({stale})",
+                (self.name, self.name, stale_before, _MAX_SWEEP),
             ),
             ("DELETE FROM huey_place WHERE queue = ? AND expires <= ?", (self.name, now)),
         ]

@@ -37,7 +37,8 @@ class SqliteSettling(SqliteClaims):
 
     def _settle(self, conn: Any, settlements: Sequence[Settlement]) -> list[Settled]:
         held = self._held(conn, [s.claim for s in settlements if s.claim is not None])
-        writes, ids, outcomes = Writes(), [], []
+        writes, outcomes = Writes(), list[Settled]()
+        ids: list[int] = []
         for settlement in settlements:
             claim = settlement.claim
             if claim is not None and claim.receipt not in held:
@@ -66,24 +67,19 @@ class SqliteSettling(SqliteClaims):
 
     def _flush_writes(self, conn: Any, writes: Writes, ids: list[int]) -> None:
         """Write what was gathered: deletions first."""
-        if ids:
-            change_in(conn, "DELETE FROM task WHERE id IN", (), ids)
-        if writes.marked:
-            statement = "DELETE FROM huey_mark WHERE queue = ? AND digest IN"
-            change_in(conn, statement, (self.name,), [digest(data) for data in writes.marked])
+        change_in(conn, "DELETE FROM task WHERE id IN", (), ids)
+        marks = [digest(data) for data in writes.marked]
+        change_in(conn, "DELETE FROM huey_mark WHERE queue = ? AND digest IN", (self.name,), marks)
         if writes.deleted:
             self._drop_present(conn, list(writes.deleted))
         for key, value in writes.deleted_if:
             self._drop_if(conn, key, value)
-        if writes.counters:
-            statement = "DELETE FROM counter WHERE queue = ? AND key IN"
-            change_in(conn, statement, (self.name,), list(writes.counters))
+        counters = list(writes.counters)
+        change_in(conn, "DELETE FROM counter WHERE queue = ? AND key IN", (self.name,), counters)
         if writes.values:
             self._put_many(conn, list(writes.values.items()))
-        if writes.outgoing:
-            self._accept(conn, writes.outgoing)
-        if writes.dead:
-            self._bury(conn, writes.dead)
+        self._accept(conn, writes.outgoing)
+        self._bury(conn, writes.dead)
 
     def _drop_present(self, conn: Any, wanted: list[str]) -> None:
         """Delete entries, but do not look for revocations one by one if there are none at all."""

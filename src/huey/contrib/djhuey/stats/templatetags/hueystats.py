@@ -20,13 +20,14 @@ _ODD = frozenset(
 )
 
 _HEIGHT = 40
+_NOTHING = "\N{EN DASH}"
 
 
 @register.filter
 def dur(seconds: Any) -> str:
     """Show seconds the way a person would say them."""
     if seconds is None:
-        return "–"
+        return _NOTHING
     seconds = float(seconds)
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
@@ -44,7 +45,7 @@ def dur(seconds: Any) -> str:
 def elapsed(instant: Any) -> str:
     """Show how long ago an instant was: a datetime, or epoch seconds."""
     if not instant:
-        return "–"
+        return _NOTHING
     if isinstance(instant, datetime):
         instant = instant.timestamp()
     return dur(max(0.0, timezone.now().timestamp() - float(instant)))
@@ -53,11 +54,8 @@ def elapsed(instant: Any) -> str:
 @register.simple_tag
 def sigbadge(signal: str) -> SafeString:
     """Show a signal in its colour."""
-    for kind, signals in (("good", _GOOD), ("bad", _BAD), ("odd", _ODD)):
-        if signal in signals:
-            break
-    else:
-        kind = "plain"
+    kinds = {"good": _GOOD, "bad": _BAD, "odd": _ODD}
+    kind = next((kind for kind, signals in kinds.items() if signal in signals), "plain")
     return format_html('<span class="huey-badge huey-{}">{}</span>', kind, signal)
 
 
