@@ -1,6 +1,7 @@
 """An application for tests that start real consumers: `HUEY_TEST_URL` says where its queue is."""
 
 import asyncio
+import ctypes
 import os
 import time
 from datetime import timedelta
@@ -39,7 +40,9 @@ def noted_at_second_try(number: int, seconds: float = 0.0) -> int:
     if not (FOLDER / f"tried-{number}").exists():
         (FOLDER / f"tried-{number}").touch()
         raise ValueError("the first try fails")
-    return noted.call_local(number, seconds)
+    note(number)
+    time.sleep(seconds)
+    return number
 
 
 @huey.task()
@@ -79,6 +82,14 @@ def waits_for(name: str) -> str:
     while not (FOLDER / name).exists():
         time.sleep(0.005)
     return name
+
+
+@huey.task()
+def holds_the_gil(seconds: float) -> str:
+    """Sleep in C code that does not let go of the interpreter."""
+    note("holds")
+    ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
+    return "done"
 
 
 @huey.task(context=True)

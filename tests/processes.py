@@ -47,8 +47,12 @@ class Application:
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
 
-    def start_consumer(self, *options: str, periodic: bool = False) -> Consumer:
-        consumer = Consumer(self, options if periodic else ("-n", *options))
+    def start_consumer(
+        self, *options: str, periodic: bool = False, quick: bool = False
+    ) -> Consumer:
+        """Start a consumer; ``quick`` ones have a short lease."""
+        module = "tests.faults.quick_consumer" if quick else "huey.bin.huey_consumer"
+        consumer = Consumer(self, module, options if periodic else ("-n", *options))
         self.consumers.append(consumer)
         return consumer
 
@@ -70,11 +74,11 @@ class Application:
 class Consumer:
     """A `huey_consumer` process; its log can be waited for."""
 
-    def __init__(self, application: Application, options: tuple[str, ...]) -> None:
+    def __init__(self, application: Application, module: str, options: tuple[str, ...]) -> None:
         self.log = application.folder / f"consumer-{len(application.consumers)}.log"
         self._file = self.log.open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "huey.bin.huey_consumer", "tests.apps.huey", *options],
+            [sys.executable, "-m", module, "tests.apps.huey", *options],
             cwd=application.folder,
             env=application.environment,
             stdin=subprocess.DEVNULL,

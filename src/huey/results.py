@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Awaitable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from huey.constants import EmptyData
@@ -76,6 +76,10 @@ class Result(Generic[R]):
         return cast("R | None", value)
 
     __call__ = get
+
+    def __await__(self) -> Generator[Any, None, R]:
+        """Wait for the value without blocking the event loop; `Huey.aget_result` has options."""
+        return self.huey.aget_result(self).__await__()
 
     def get_raw_result(
         self,
@@ -193,6 +197,10 @@ class ResultGroup(Generic[R]):
 
     __call__ = get
 
+    def __await__(self) -> Generator[Any, None, list[R]]:
+        """Wait for all values without blocking the event loop; the first failure ends the wait."""
+        return gather(self._results).__await__()
+
     def __getitem__(self, index: int) -> R | None:
         return self._results[index].get(blocking=True)
 
@@ -257,6 +265,24 @@ class ChordResult(Generic[R]):
 
     __call__ = get
 
+    def __await__(self) -> Generator[Any, None, R]:
+        """Wait for the value of the callback without blocking the event loop."""
+        return self.callback.__await__()
+
     def reset(self) -> None:
         """Forget the value of the callback that was read."""
         self.callback.reset()
+
+
+async def gather(awaitables: Iterable[Awaitable[R]]) -> list[R]:
+    """Await all of some; if one fails, or the coroutine is cancelled, no other is awaited on."""
+    import asyncio  # deferred: `import huey` stays light
+
+    waits = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    try:
+        return await asyncio.gather(*waits)
+    except BaseException:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        raise

@@ -18,7 +18,7 @@ def add(a: int, b: int = 0) -> int:
 
 
 def test_settings_become_attributes_of_the_task_class() -> None:
-    settings = {"retries": 3, "retry_delay": 5, "retry_backoff": 2, "priority": 7}
+    settings: dict[str, Any] = {"retries": 3, "retry_delay": 5, "retry_backoff": 2, "priority": 7}
 
     wrapper = MemoryHuey().task(**settings, expires=60, timeout=9, colour="red")(add)
 

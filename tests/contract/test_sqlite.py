@@ -1,4 +1,4 @@
-"""The SQLite storage keeps the contract, in a file and in memory."""
+"""The SQLite storage keeps the contract: in a file, in memory, and through cysqlite."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from huey.storage.sql.sqlite import SqliteStorage
+from huey.storage.sql.sqlite import CySqliteStorage, SqliteStorage
 from huey.testing.storage_contract import MakeStorage, StorageContract
 
 
@@ -38,6 +38,23 @@ class TestSqliteStorageInMemory(StorageContract):
 
         def make(name: str = "huey", **kwargs: Any) -> SqliteStorage:
             made.append(SqliteStorage(name, ":memory:", **kwargs))
+            return made[-1]
+
+        yield make
+        for storage in made:
+            storage.close()
+
+
+class TestCySqliteStorage(StorageContract):
+    zero_means_no_limit = False
+    machine_runs = 20
+
+    @pytest.fixture
+    def make_storage(self, tmp_path: Path) -> Iterator[MakeStorage]:
+        made: list[CySqliteStorage] = []
+
+        def make(name: str = "huey", **kwargs: Any) -> CySqliteStorage:
+            made.append(CySqliteStorage(name, tmp_path / "huey.db", fsync=False, **kwargs))
             return made[-1]
 
         yield make

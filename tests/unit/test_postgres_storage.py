@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from huey.exceptions import ConfigurationError, StorageError
+from huey.exceptions import ConfigurationError, StorageError, UnknownOutcome
 from huey.storage.delivery import (
     Claim,
     DeadLetter,
@@ -577,3 +577,33 @@ def test_deadlocked_settlements_are_tried_again(make: Make) -> None:
         thread.join(PATIENCE)
 
     assert answers == [Settled.DONE] * 400
+
+
+class TestAFailedAnnouncement:
+    """The bell cannot be rung; what it was to announce has been written all the same."""
+
+    @pytest.fixture
+    def storage(self, make: Make, database: psycopg.Connection[Any]) -> PostgresStorage:
+        storage = make()
+        storage.sign_on("c", {})
+        storage.enqueue_many([Outgoing(b"a"), Outgoing(b"b")])
+        database.execute("ALTER TABLE huey_waiter RENAME TO huey_gone")
+        return storage
+
+    def test_leaves_a_settlement_done(self, storage: PostgresStorage, make: Make) -> None:
+        storage.sql("ALTER TABLE huey_gone RENAME TO huey_waiter")
+        claims = storage.claim("c", 1)
+        storage.sql("ALTER TABLE huey_waiter RENAME TO huey_gone")
+
+        answers = storage.settle([Settlement(claims[0], outgoing=(Outgoing(b"next"),))])
+
+        assert answers == [Settled.DONE]
+        assert storage.enqueued_items() == [b"b", b"next"]
+
+    def test_of_an_enqueue_is_no_refusal(self, storage: PostgresStorage) -> None:
+        with pytest.raises(UnknownOutcome):
+            storage.enqueue(b"c")
+        with pytest.raises(UnknownOutcome):
+            storage.enqueue_many([Outgoing(b"d", attempt=2)])
+
+        assert storage.enqueued_items() == [b"a", b"b", b"c", b"d"]

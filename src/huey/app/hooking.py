@@ -76,7 +76,13 @@ class Hooking(State):
     # ── signals ────────────────────────────────────────────────────────────────────────────────
 
     def signal(self, *signals: str) -> Callable[[F], F]:
-        """Call the function as ``(signal, task, …)`` for these signals, or for every one."""
+        """Call the function as ``(signal, task, …)`` for these signals, or for every one.
+
+        Raises:
+            TypeError: a signal is no text.
+        """
+        for signal in signals:
+            _refuse_function("signal", signal)
 
         def decorator(receiver: F) -> F:
             self._signal.connect(receiver, *signals)
@@ -105,11 +111,20 @@ class Hooking(State):
 
 
 def _register(hooks: dict[str, Any], name: str | None) -> Callable[[F], F]:
+    if name is not None:
+        _refuse_function("name of a hook", name)
+
     def decorator(callback: F) -> F:
         hooks[name or callback.__name__] = callback
         return callback
 
     return decorator
+
+
+def _refuse_function(what: str, value: Any) -> None:
+    if not isinstance(value, str):
+        hint = ": write the parentheses of the decorator" if callable(value) else ""
+        raise TypeError(f"The {what} is text, got {value!r}{hint}.")
 
 
 def _unregister(hooks: dict[str, Any], name: str | Callable[..., Any]) -> bool:

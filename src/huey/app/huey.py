@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from huey.app.awaiting import Awaiting
 from huey.app.declaring import Declaring
 from huey.app.executing import Executing
 from huey.app.guarding import Guarding
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from huey.storage.base import BaseStorage
 
 
-class Huey(Declaring, Executing, Guarding, Inspecting):
+class Huey(Declaring, Executing, Guarding, Inspecting, Awaiting):
     """An application's task queue.
 
     Args:

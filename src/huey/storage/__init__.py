@@ -22,7 +22,7 @@ _HOMES = {
     "SCHEDULE_POP_LUA": "huey.storage.redis",
     "BaseSqlStorage": "huey.storage.sql",
     "SqliteStorage": "huey.storage.sql.sqlite",
-    "CySqliteStorage": "huey.storage.sql.cysqlite",
+    "CySqliteStorage": "huey.storage.sql.sqlite",
     "PostgresStorage": "huey.storage.sql.postgres",
     "FileStorage": "huey.storage.file",
     "FileLock": "huey.storage.file",

@@ -104,6 +104,10 @@ class TaskWrapper(Generic[P, R]):
         # Type checkers know the usual case; a pipeline gives a ResultGroup, and results=False None.
         return cast("Result[R]", self.huey.enqueue(self.s(*args, **kwargs)))
 
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+        """Enqueue a call of the function without blocking the event loop; see a plain call."""
+        return cast("Result[R]", await self.huey.aenqueue(self.s(*args, **kwargs)))
+
     def s(self, *args: Any, **kwargs: Any) -> Task:
         """Make the task without enqueueing it; takes the same arguments as a call.
 
@@ -211,6 +215,10 @@ class BoundCall(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Enqueue the call."""
         return cast("Result[R]", self._wrapper.huey.enqueue(self.s(*args, **kwargs)))
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+        """Enqueue the call without blocking the event loop."""
+        return cast("Result[R]", await self._wrapper.huey.aenqueue(self.s(*args, **kwargs)))
 
     def s(self, *args: P.args, **kwargs: P.kwargs) -> Task:
         """Make the task without enqueueing it."""

@@ -70,7 +70,7 @@ _FOR_PEOPLE = {
         "the keys of this queue lie on several nodes of a cluster: give it a name in braces, such "
         'as RedisHuey("{app}", clean_name=False)'
     ),
-    "appendonly is disabled": "durable=True needs appendonly yes in its configuration",
+    "WAITAOF": "durable=True needs Redis 7.2 or any Valkey, with appendonly yes",
     "unknown command": "it is too old (expected Redis 6.2 or any Valkey), or a command is disabled",
     "Unknown Redis command": "it is too old: expected Redis 6.2, or any Valkey",
 }

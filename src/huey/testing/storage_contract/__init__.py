@@ -38,6 +38,7 @@ _MODULES = (
     "letters",
     "machine",
     "producing",
+    "recovering",
     "settling",
     "waiting",
 )
@@ -52,6 +53,7 @@ from huey.testing.storage_contract.harness import Harness, MakeStorage  # noqa: 
 from huey.testing.storage_contract.letters import LetterContract  # noqa: E402
 from huey.testing.storage_contract.machine import MachineContract, StorageMachine  # noqa: E402
 from huey.testing.storage_contract.producing import ProducerContract  # noqa: E402
+from huey.testing.storage_contract.recovering import RecoveryContract  # noqa: E402
 from huey.testing.storage_contract.settling import SettlingContract  # noqa: E402
 from huey.testing.storage_contract.waiting import WaitingContract  # noqa: E402
 
@@ -66,6 +68,7 @@ __all__ = [
     "MachineContract",
     "MakeStorage",
     "ProducerContract",
+    "RecoveryContract",
     "SettlingContract",
     "StorageContract",
     "StorageMachine",
@@ -76,6 +79,7 @@ __all__ = [
 class DeliveryContract(
     ProducerContract,
     ClaimContract,
+    RecoveryContract,
     SettlingContract,
     ClockContract,
     GuardContract,

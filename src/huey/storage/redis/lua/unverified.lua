@@ -4,8 +4,9 @@
 local portion = call('ZSCAN', SCHEDULE, take(), 'COUNT', take())
 local foreign = {}
 for index = 1, #portion[2], 2 do
-  local at = tonumber(portion[2][index + 1]) * 1000000
-  if math.abs(at - math.floor(at + 0.5)) < 0.3 then
+  local score = tonumber(portion[2][index + 1])
+  local micros = (score - math.floor(score)) * 1000000
+  if math.abs(micros - math.floor(micros + 0.5)) < 0.25 then
     foreign[#foreign + 1] = portion[2][index]
     foreign[#foreign + 1] = portion[2][index + 1]
   end

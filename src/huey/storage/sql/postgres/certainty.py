@@ -13,12 +13,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import uuid4
 
-from huey.exceptions import StorageError
-from huey.storage.sql.postgres.core import CLOCK, TRIES, PostgresCore
+from huey.exceptions import HueyException, StorageError
+from huey.storage.sql.postgres.core import CLOCK, TRIES, PostgresCore, logger
 from huey.storage.sql.postgres.errors import ConnectionLost, InDoubt
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import Connection, Cursor
     from psycopg.rows import TupleRow
 
 T = TypeVar("T")
@@ -50,6 +50,17 @@ class Ticket:
         #: Whether COMMIT may have been sent.
         self.committing = False
         self.result: Any = None
+        self._commit: Cursor[Any] | None = None
+
+    def commit(self, connection: Connection[Any]) -> None:
+        """Commit; the result has to be noted by then."""
+        self.committing = True
+        self._commit = connection.execute("COMMIT")
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the server has confirmed the commit, whatever went wrong after it."""
+        return self._commit is not None and self._commit.statusmessage == "COMMIT"
 
 
 class PostgresCertainty(PostgresCore):
@@ -66,7 +77,7 @@ class PostgresCertainty(PostgresCore):
 
         Args:
             work: calls `_begin` and waits for a reply; later notes its result in the ticket, and
-                that it is ``committing`` before it commits.
+                commits with it.
 
         Raises:
             InDoubt: the server cannot be asked yet whether the transaction was committed.
@@ -76,11 +87,11 @@ class PostgresCertainty(PostgresCore):
             ticket = Ticket()
             try:
                 return self._run(lambda c, t=ticket: work(c, t), again=False)  # type: ignore[misc]
-            except ConnectionLost:
-                if ticket.committing and self._was_committed(ticket):
+            except HueyException as error:
+                if ticket.committing and self._was_committed(ticket, error):
                     result: T = ticket.result
                     return result
-                if not left:
+                if not left or not isinstance(error, ConnectionLost):
                     raise
         raise AssertionError("the last try returns or raises")
 
@@ -92,7 +103,13 @@ class PostgresCertainty(PostgresCore):
         connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         self._do(connection, SIGN, **ticket.signature._asdict())
 
-    def _was_committed(self, ticket: Ticket) -> bool:
+    def _was_committed(self, ticket: Ticket, error: HueyException) -> bool:
+        if ticket.is_committed:
+            # What came after only rings bells; who is not rung looks by himself.
+            logger.warning("Queue %s was written, but not announced: %s", self.name, error)
+            return True
+        if not isinstance(error, ConnectionLost):
+            return False
         assert ticket.signature is not None, "it was signed before it was committed"
         try:
             return self._is_written(ticket.signature)

@@ -136,8 +136,7 @@ class PostgresClockwork(PostgresSettling):
             decision = decide([message], self._reserve(connection, [message]))
             with self._burst(connection):
                 self._write_decision(connection, decision)
-                ticket.committing = True
-                connection.execute("COMMIT")
+                ticket.commit(connection)
                 self._ring(connection, count_ready(decision.accepted))
             return True
 

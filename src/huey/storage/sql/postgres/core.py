@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from huey.exceptions import ConfigurationError, StorageError
+from huey.exceptions import ConfigurationError, StorageError, UnknownOutcome
 from huey.storage.delivery import LosslessStorage
 from huey.storage.drivers import require
 from huey.storage.sql.postgres.connections import Connections, Opener
@@ -121,7 +121,7 @@ class PostgresCore(LosslessStorage):
             except psycopg.Error as error:
                 passes = error.sqlstate in _CREATED_BY_OTHERS or may_try_again(error)
                 if not passes or not left:
-                    raise translate(error, broken=connection.closed) from error
+                    raise translate(error, connection) from error
             time.sleep(random.uniform(0.01, 0.1))
 
     def initialize_schema(self) -> None:
@@ -166,8 +166,8 @@ class PostgresCore(LosslessStorage):
         """Do some work on a connection of our own; see `_all`."""
         for left in reversed(range(TRIES)):
             try:
-                with self._connections.lend(urgent) as connection, self._translated(connection):
-                    return work(connection)
+                with self._connections.lend(urgent) as connection:
+                    return self._work(work, connection)
             except ConnectionLost:
                 if not left or not again:
                     raise
@@ -178,6 +178,16 @@ class PostgresCore(LosslessStorage):
                 time.sleep(random.uniform(0.0, 0.02))
         raise AssertionError("the last try returns or raises")
 
+    def _work(
+        self, work: Callable[[Connection[TupleRow]], T], connection: Connection[TupleRow]
+    ) -> T:
+        try:
+            with self._translated(connection):
+                return work(connection)
+        except ConnectionLost:
+            connection.close()
+            raise
+
     @contextlib.contextmanager
     def _translated(self, connection: Connection[Any]) -> Iterator[None]:
         """Translate the driver's errors."""
@@ -186,7 +196,7 @@ class PostgresCore(LosslessStorage):
         try:
             yield
         except psycopg.Error as error:
-            raise translate(error, broken=connection.closed) from error
+            raise translate(error, connection) from error
 
     @contextlib.contextmanager
     def _burst(self, connection: Connection[Any]) -> Iterator[Callable[[], object]]:
@@ -226,7 +236,7 @@ def columns(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> Mapping[str,
 
 def _was_rolled_back(error: StorageError) -> bool:
     cause = error.__cause__
-    return cause is not None and may_try_again(cause)  # type: ignore[arg-type]
+    return not isinstance(error, UnknownOutcome) and cause is not None and may_try_again(cause)  # type: ignore[arg-type]
 
 
 def _cursor_of_tuples() -> Callable[[Connection[Any]], Cursor[TupleRow]]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 #: SQLSTATEs after which the whole transaction was rolled back and may simply be tried again:
 #: serialization failure, deadlock.
 _TRY_AGAIN = frozenset({"40001", "40P01"})
+#: The server ends the session: shutdown, crash, not up yet, idle for too long.
+_FAREWELLS = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 #: A table, or a column of it, is missing.
 _NOT_OURS = frozenset({"42P01", "42703", "3F000"})
 
@@ -36,25 +38,33 @@ class InDoubt(UnknownOutcome):
         self.result = result
 
 
+def is_lost(error: psycopg.Error, connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether the connection broke, so that it is open what the server has done."""
+    import psycopg
+
+    if connection.closed:
+        return True
+    if error.sqlstate is not None:
+        return error.sqlstate in _FAREWELLS or error.sqlstate.startswith("08")
+    # Without a code it does not come from the server: a connection on its way out shows itself in
+    # many ways, and some of them while it still counts as open.
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
 def may_try_again(error: psycopg.Error) -> bool:
     """Tell whether the server rolled the transaction back for a reason that passes by itself."""
     return error.sqlstate in _TRY_AGAIN
 
 
-def translate(error: psycopg.Error, *, broken: bool) -> HueyException:
-    """Name an error of the driver in the words of Huey.
-
-    Args:
-        error: what the driver raised.
-        broken: whether the connection was unusable afterwards.
-    """
+def translate(error: psycopg.Error, connection: psycopg.Connection[Any]) -> HueyException:
+    """Name an error of the driver in the words of Huey."""
     text = " ".join(str(error).split())
     if error.sqlstate in _NOT_OURS:
         return ConfigurationError(
             f"A table of this storage is missing ({text}): call initialize_schema() once, "
             "with a database user that may create tables."
         )
-    if broken:
+    if is_lost(error, connection):
         return ConnectionLost(f"The connection to PostgreSQL broke: {text}")
     return StorageError(f"PostgreSQL refused: {text}")
 

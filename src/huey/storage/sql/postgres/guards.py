@@ -118,8 +118,7 @@ class PostgresGuards(PostgresClockwork):
             with self._burst(connection):
                 if hits <= limit:
                     self._do(connection, COUNT_HIT, key=key, hits=hits, number=window, left=left)
-                ticket.committing = True
-                connection.execute("COMMIT")
+                ticket.commit(connection)
             return hits, float(left)
 
         return self._certain(hit)

@@ -100,8 +100,7 @@ class PostgresLetters(PostgresGuards):
                 cursor = self._do(connection, REPLAY, id=int(key), priority=float(priority or 0))
             ticket.result = cursor.rowcount > 0
             with self._burst(connection):
-                ticket.committing = True
-                connection.execute("COMMIT")
+                ticket.commit(connection)
                 self._ring(connection, int(ticket.result))
             return bool(ticket.result)
 

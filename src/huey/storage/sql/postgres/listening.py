@@ -92,8 +92,9 @@ class Listener:
         try:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
         except psycopg.Error as error:
+            wrong = translate(error, connection)
             connection.close()
-            raise translate(error, broken=connection.closed) from error
+            raise wrong from error
         self.connection = connection
         # The listener of a thread that ended is collected, and must not leave a connection behind.
         self._closer = weakref.finalize(self, connection.close)

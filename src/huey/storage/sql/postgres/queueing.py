@@ -13,14 +13,14 @@ from huey.storage.delivery import Outgoing
 from huey.storage.sql.postgres.borrowed import borrow
 from huey.storage.sql.postgres.certainty import Ticket
 from huey.storage.sql.postgres.core import CLOCK, columns
-from huey.storage.sql.postgres.errors import ConnectionLost, InDoubt
+from huey.storage.sql.postgres.errors import ConnectionLost
 from huey.storage.sql.postgres.filing import filed
 from huey.storage.sql.postgres.reservations import Decision, decide
 from huey.storage.sql.postgres.values import PostgresValues
 from huey.timing import to_epoch
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import Connection, Cursor
     from psycopg.rows import TupleRow
 
 PUSH = """
@@ -130,8 +130,6 @@ class PostgresQueueing(PostgresValues):
             return self._certain(lambda c, ticket: self._enqueue_reserving(c, ticket, messages))
         try:
             self._run(lambda c: self._enqueue_at_once(c, messages), again=False)
-        except InDoubt:
-            raise
         except ConnectionLost as error:
             raise UnknownOutcome(
                 f"The reply to an enqueue was lost, so {len(messages)} task(s) may or may not be "
@@ -142,16 +140,25 @@ class PostgresQueueing(PostgresValues):
     def _enqueue_at_once(
         self, connection: Connection[TupleRow], messages: Sequence[Outgoing]
     ) -> None:
+        import psycopg
+
         writes = self._writes_of(messages)
-        with self._burst(connection) as end:
-            if len(writes) > 1:
-                connection.execute("BEGIN")
-            for template, parameters in writes:
-                self._do(connection, template, **parameters)
-            if len(writes) > 1:
-                connection.execute("COMMIT")
-            end()
-            self._ring(connection, count_ready(messages))
+        last: Cursor[Any] | None = None
+        try:
+            with self._burst(connection) as end:
+                if len(writes) > 1:
+                    connection.execute("BEGIN")
+                for template, parameters in writes:
+                    last = self._do(connection, template, **parameters)
+                if len(writes) > 1:
+                    last = connection.execute("COMMIT")
+                end()
+                self._ring(connection, count_ready(messages))
+        except psycopg.Error as error:
+            if last is None or last.statusmessage is None:
+                raise
+            # Not the messages failed, but the announcement, or else the commit itself.
+            raise UnknownOutcome(f"Tasks were written to queue {self.name}, but {error}") from error
 
     def _enqueue_reserving(
         self, connection: Connection[TupleRow], ticket: Ticket, messages: Sequence[Outgoing]
@@ -163,8 +170,7 @@ class PostgresQueueing(PostgresValues):
         ticket.result = decision.standing
         with self._burst(connection):
             self._write_decision(connection, decision)
-            ticket.committing = True
-            connection.execute("COMMIT")
+            ticket.commit(connection)
             self._ring(connection, count_ready(decision.accepted))
         return decision.standing
 

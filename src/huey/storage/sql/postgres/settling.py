@@ -154,8 +154,7 @@ class PostgresSettling(PostgresClaims):
         self._write_all_but_messages(connection, writes)
         decision = decide(writes.outgoing, self._reserve(connection, writes.outgoing))
         self._write_decision(connection, decision)
-        ticket.committing = True
-        connection.execute("COMMIT")
+        ticket.commit(connection)
         self._ring(connection, count_ready(decision.accepted))
         self._tell(connection, writes.values)
 

@@ -173,8 +173,7 @@ class PostgresValues(PostgresCertainty):
                 self._begin(connection, ticket)
                 taken = self._do(connection, TAKE, key=name, value=value, ttl=ttl, holder=holder)
                 ticket.result = bool(taken.fetchall())
-                ticket.committing = True
-                connection.execute("COMMIT")
+                ticket.commit(connection)
                 if ticket.result:
                     self._tell(connection, [name])
             return bool(ticket.result)

@@ -9,8 +9,9 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 from huey.storage.bells import Bells
@@ -57,12 +58,16 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
     """
 
     begin_sql: ClassVar[str] = "BEGIN IMMEDIATE"
+    #: What the driver raises.
+    driver_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    #: Settings of each connection, beyond the ones of the constructor.
+    _pragmas: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
         name: str = "huey",
         filename: str | os.PathLike[str] = "huey.db",
-        cache_mb: float = 8,
+        cache_mb: float | None = 8,
         fsync: bool | None = None,
         journal_mode: str | None = "wal",
         timeout: float = 5,
@@ -128,13 +133,16 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
             except BaseException:
                 conn.close()
                 raise
-        except sqlite3.Error as exc:
+        except self.driver_errors as exc:
             raise explained(exc, self.filename, opening=True) from exc
         self._identity = self._identify()
         return conn
 
     def _set_up(self, conn: Any) -> None:
-        conn.execute(f"PRAGMA cache_size = {int(-1000 * self._cache_mb)}")
+        for name, value in self._pragmas.items():
+            conn.execute(f"PRAGMA {name} = {value}")
+        if self._cache_mb is not None:
+            conn.execute(f"PRAGMA cache_size = {int(-1000 * self._cache_mb)}")
         if self._journal_mode:
             self._switch_journal(conn, self._journal_mode)
         if self._fsync is not None:
@@ -148,7 +156,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
             try:
                 conn.execute(f"PRAGMA journal_mode = {mode}")
                 return
-            except sqlite3.OperationalError as exc:
+            except self.driver_errors as exc:
                 if "locked" not in str(exc) or time.monotonic() > deadline:
                     raise
             time.sleep(_SWITCH_INTERVAL)
@@ -170,7 +178,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
                     conn.execute(statement)
                 conn.execute("COMMIT")
             schema.check(conn, self.filename)
-        except sqlite3.Error as exc:
+        except self.driver_errors as exc:
             raise explained(exc, self.filename, opening=True) from exc
         finally:
             self._leave_transaction(conn)
@@ -193,7 +201,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
                 conn.execute("BEGIN IMMEDIATE")
                 result = work(conn)
                 conn.execute("COMMIT")
-            except sqlite3.Error as exc:
+            except self.driver_errors as exc:
                 self._leave_transaction(conn)
                 self._drop_writer()
                 raise explained(exc, self.filename) from exc
@@ -210,7 +218,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
             conn = self._admitted(durable)
             try:
                 changed: int = conn.execute(statement, params).rowcount
-            except sqlite3.Error as exc:
+            except self.driver_errors as exc:
                 self._leave_transaction(conn)
                 self._drop_writer()
                 raise explained(exc, self.filename) from exc
@@ -235,7 +243,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
 
     def _leave_transaction(self, conn: Any) -> None:
         if conn.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*self.driver_errors):
                 conn.execute("ROLLBACK")
 
     def _drop_writer(self) -> None:
@@ -244,7 +252,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
             return  # the data live in this very connection
         conn, self._conn = self._conn, None
         if conn is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*self.driver_errors):
                 conn.close()
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
@@ -273,7 +281,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
     def _rows(self, conn: Any, query: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:
             rows: list[tuple[Any, ...]] = conn.execute(query, params).fetchall()
-        except sqlite3.Error as exc:
+        except self.driver_errors as exc:
             raise explained(exc, self.filename) from exc
         return rows
 

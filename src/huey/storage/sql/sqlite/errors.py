@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from huey.exceptions import ConfigurationError, HueyException, StorageError
@@ -30,21 +31,32 @@ class SqliteFailure(StorageError, sqlite3.OperationalError):
     """
 
 
-def explained(error: sqlite3.Error, filename: str, opening: bool = False) -> HueyException:
+def explained(error: Exception, filename: str, opening: bool = False) -> HueyException:
     """Translate an error of SQLite.
 
     Args:
-        error: what sqlite3 raised.
+        error: what the driver raised.
         filename: the database, for the message.
         opening: whether the database was just being opened: then the setup is wrong.
     """
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    code = _code(error) & 0xFF
     advice = _ADVICE.get(code)
     text = f"SQLite database {filename!r}: {advice} ({error})." if advice else str(error)
     if code in _SETUP or (opening and code == _READONLY):
         return ConfigurationError(text)
     failure = SqliteFailure(text)
-    if code:
+    if isinstance(error, sqlite3.Error) and code:
         failure.sqlite_errorcode = error.sqlite_errorcode
         failure.sqlite_errorname = error.sqlite_errorname
     return failure
+
+
+def _code(error: Exception) -> int:
+    """Find SQLite's result code, which sqlite3 has as an attribute and cysqlite in the text."""
+    known = getattr(error, "sqlite_errorcode", None)
+    if known:
+        return int(known)
+    found = re.search(r"\(code=(\d+)", str(error))
+    if found:
+        return int(found[1])
+    return _CANTOPEN if "unable to open database" in str(error) else 0
