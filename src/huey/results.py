@@ -235,8 +235,10 @@ class ResultGroup(Generic[R]):
                 delay = min(delay * backoff, max_delay)
 
     def _wait_for_any(self, waiting: dict[str, Result[R]], delay: float) -> None:
-        storage: Any = next(iter(waiting.values())).huey.storage
-        if not storage.lossless:
+        storages: list[Any] = [result.huey.storage for result in waiting.values()]
+        storage = storages[0]
+        if not storage.lossless or any(other is not storage for other in storages):
+            # Nobody tells of results in several storages at once.
             time.sleep(delay)
             return
         waiter = storage.result_waiter()

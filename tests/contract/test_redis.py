@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis
 
 from huey.storage.redis.storages import (
     PriorityRedisExpireStorage,
@@ -45,6 +46,24 @@ class TestRedisStorage(RedisContract):
     storage_class = RedisStorage
     supports_priority = False
     gives_back_in_place = False
+
+
+class TestRedisStorageWithAPoolOfTheApplication(TestRedisStorage):
+    """It speaks protocol 3, as the driver does by itself since version 8, and is left open."""
+
+    machine_runs = 5
+
+    @pytest.fixture
+    def make_storage(self, valkey_url: str) -> Iterator[MakeStorage]:
+        pool = redis.ConnectionPool.from_url(valkey_url, protocol=3)
+        with contextlib.ExitStack() as made:
+
+            def make(name: str = "huey", **kwargs: Any) -> RedisStorage:
+                storage = RedisStorage(name, connection_pool=pool, read_timeout=0.05, **kwargs)
+                return made.enter_context(contextlib.closing(storage))
+
+            yield make
+        pool.disconnect()
 
 
 class TestRedisExpireStorage(RedisContract):

@@ -27,6 +27,9 @@ from huey.storage.redis.storages import (
 from tests.faults.redis_proxy import Relay
 from tests.services import NamedServer, NotOurs, Service, ValkeyServer, find_valkey
 
+# Version 5.0 of the driver leaves the socket of a connection that failed to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 PATIENCE = 30.0
 THEN = 1_000_000_000.0
 Make = Callable[..., Any]
@@ -178,7 +181,7 @@ class TestAccess:
             threading.Thread(target=answer, daemon=True).start()
             storage = RedisStorage("q", host="127.0.0.1", port=listener.getsockname()[1], db=1)
 
-            with pytest.raises(ConfigurationError, match="rediss://"):
+            with pytest.raises(StorageError, match="rediss://"):
                 storage.enqueue(b"x")
 
 

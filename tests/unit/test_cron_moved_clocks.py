@@ -88,7 +88,7 @@ def instants_around(center: int) -> st.SearchStrategy[list[float]]:
     """Half seconds, and whole half hours, most of them near the move."""
     near = st.integers(-4 * HOUR, 4 * HOUR).map(lambda halves: center + halves / 2)
     steps = st.integers(-95, 95).map(lambda steps: center + steps * HOUR / 2)
-    return st.lists(st.one_of(near, steps, steps.map(lambda step: step - 0.5)), min_size=8)
+    return st.lists(st.one_of(near, steps, steps.map(lambda step: step - 0.5)), min_size=5)
 
 
 minute_fields = st.sampled_from(["*", "*/7", "*/30", "0", "30", "5,35", "0-59/20", "45"])
@@ -122,7 +122,8 @@ class TestWhereTheClockIsMoved:
 
         assert schedule.all_between(low, high, 10_000) == expected
 
-        for instant in data.draw(instants_around(center)):
+        drawn = data.draw(instants_around(center))
+        for instant in (center - 1, center - 0.5, center, *drawn):
             later = [planned for planned in expected if planned > instant]
             earlier = [planned for planned in expected if planned <= instant]
             assert not later or schedule.next_after(instant) == later[0]
@@ -185,6 +186,13 @@ class TestWhereTheClockIsMoved:
             "01 01:30:20 EDT",
             "01 01:30:40 EDT",
         ]
+
+    def test_the_seam_itself_is_planned_for_what_was_skipped(self) -> None:
+        seam = utc(2026, 3, 8, 7)
+        schedule = CronSchedule("30 2 * * *", NEW_YORK)
+
+        assert [schedule.next_after(seam - before) for before in (1, 0.5)] == [seam, seam]
+        assert schedule.next_after(seam) == utc(2026, 3, 9, 6, 30)
 
     def test_the_local_zone_of_the_process_is_a_zone_like_any_other(self, new_york: None) -> None:
         for rule in ("30 2 * * *", "*/7 1-3 * * *", "0 * * * *"):

@@ -15,6 +15,7 @@ SECRET_KEY = "only for the example"
 DEBUG = os.environ.get("SHOP_DEBUG") == "1"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
 USE_TZ = True
+TIME_ZONE = "UTC"
 ROOT_URLCONF = "shop.urls"
 WSGI_APPLICATION = "shop.wsgi.application"
 STATIC_URL = "static/"
@@ -92,6 +93,8 @@ HUEY = {
     },
     "mail": {"name": "shop-mail", "url": f"sqlite:///{DATA_DIR / 'mail.db'}", "immediate": False},
 }
+
+HUEY_STATS = {"filename": str(DATA_DIR / "stats.db"), "show_args": True}
 
 # Used by Django 6 and later; on Django 5.2 it takes the package django-tasks.
 TASKS = {"default": {"BACKEND": "huey.contrib.djhuey.tasks_backend.HueyBackend"}}

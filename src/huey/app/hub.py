@@ -46,13 +46,15 @@ class Want(Protocol):
     """A result that somebody waits for."""
 
     key: str
-    #: Where ``found`` and ``nothing_yet`` are called.
-    loop: Loop
     #: Whether to be told if the first look was in vain.
     is_impatient: bool
     #: Growth of the wait between looks, and its upper bound in seconds; for storages that poll.
     backoff: float
     max_delay: float
+
+    @property
+    def loop(self) -> Loop:
+        """Where ``found`` and ``nothing_yet`` are called."""
 
     def read(self, raw: bytes) -> None:
         """Take the bytes and make the value of them; called on the hub's thread."""
@@ -242,10 +244,11 @@ class _Worker:
         time.sleep(self._retry * random.uniform(0.5, 1.0))
 
     def _serve(self) -> bool:
-        for mine, news in zip(
-            (self._newcomers, self._removals, self._returns), self._hub.news(), strict=True
-        ):
-            mine.extend(news)  # type: ignore[arg-type]  # pairs of the same kind
+        # What came in stays in these lists until it is done, whatever fails meanwhile.
+        newcomers, removals, returns = self._hub.news()
+        self._newcomers += newcomers
+        self._removals += removals
+        self._returns += returns
         self._remove_what_was_taken()
         self._put_back()
         self._welcome()

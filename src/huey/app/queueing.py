@@ -50,7 +50,12 @@ class Queueing(Reserving, Hooking):
         if scheduled:
             due = to_epoch(task.eta, self.utc) if task.eta is not None else 0.0
         place = None if scheduled or task.uniqueness is None else self._reservation(task)
-        return Outgoing(self.serialize_task(task), task.priority, due, task.attempt, place)
+        try:
+            data = self.serialize_task(task)
+        except Exception as error:
+            error.add_note(f"Task {task.id} ({task.name}) cannot be turned into a message.")
+            raise
+        return Outgoing(data, task.priority, due, task.attempt, place)
 
     # ── enqueueing ─────────────────────────────────────────────────────────────────────────────
 

@@ -28,8 +28,12 @@ class Revoking(Storing):
             task: the Task, or its Result.
             revoke_until: the revocation ends at this instant; None: never.
             revoke_once: it ends with the first attempt that it stopped.
+
+        Raises:
+            TypeError: it is neither; :meth:`revoke_by_id` takes an id.
+            ValueError: ``revoke_until`` is no datetime.
         """
-        self._put_flag(task.revoke_id, revoke_until, revoke_once)
+        self._put_flag(_own_key(task, "revoke"), revoke_until, revoke_once)
 
     def revoke_by_id(
         self, id: str, revoke_until: datetime | None = None, revoke_once: bool = False
@@ -45,7 +49,7 @@ class Revoking(Storing):
 
     def restore(self, task: Any) -> bool:
         """Take the revocation of a task back; False if there was none."""
-        return self.delete(task.revoke_id)
+        return self.delete(_own_key(task, "restore"))
 
     def restore_by_id(self, id: str) -> bool:
         """Take the revocation of a task id back; False if there was none."""
@@ -112,9 +116,21 @@ class Revoking(Storing):
     def _class_key(self, task_class: Any) -> str:
         if isinstance(task_class, TaskWrapper):
             task_class = task_class.task_class
+        if not (isinstance(task_class, type) and issubclass(task_class, Task)):
+            raise TypeError(
+                "Expected a function decorated with @huey.task(), or its task class, "
+                f"got {task_class!r}."
+            )
         return keys.revoked_class(self._registry.task_to_string(task_class))
 
     def _put_flag(self, key: str, until: datetime | None, once: bool) -> None:
         if until is not None:
             until = normalize_time(eta=until, utc=self.utc)
         self.put(key, (until, once))
+
+
+def _own_key(task: Any, verb: str) -> str:
+    key: str | None = getattr(task, "revoke_id", None)
+    if key is None:
+        raise TypeError(f"Expected a task or its result, got {task!r}: {verb}_by_id() takes an id.")
+    return key

@@ -1,0 +1,1 @@
+"""Extensions: frameworks, small schedulers, helpers; nothing else imports them."""

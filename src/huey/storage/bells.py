@@ -114,10 +114,15 @@ class Bells:
             return self._hang_deaf(group)
         path = self._path(group, name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError):
-                os.mkfifo(path)
-            return Bell(path)
+            while True:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    os.mkfifo(path)
+                bell = Bell(path)
+                # Somebody may have found it before it was open, and taken it down as abandoned.
+                if bell.is_hanging:
+                    return bell
+                bell.close()
         except OSError:
             # Not writable, or a file system without pipes: waiting works, if less promptly.
             return self._hang_deaf(group)

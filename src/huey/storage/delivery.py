@@ -15,12 +15,9 @@ import enum
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
-from huey.storage.base import BaseStorage
-
-if TYPE_CHECKING:
-    from huey.storage.base import Key
+from huey.storage.guarding import GuardingStorage
 
 
 def digest(data: bytes) -> str:
@@ -216,7 +213,7 @@ class ResultWaiter(Protocol):
         """Release what the waiter holds."""
 
 
-class LosslessStorage(BaseStorage):
+class LosslessStorage(GuardingStorage):
     """A storage that keeps every message until its outcome is written."""
 
     lossless: ClassVar[bool] = True
@@ -330,51 +327,6 @@ class LosslessStorage(BaseStorage):
 
     def result_waiter(self) -> ResultWaiter:
         """Give a waiter for one thread; close it after use."""
-        raise NotImplementedError
-
-    # ── guards ─────────────────────────────────────────────────────────────────────────────────
-
-    def lock(
-        self, key: Key, value: bytes, ttl: float | None = None, holder: str | None = None
-    ) -> bool:
-        """Take a lock unless it is taken.
-
-        Args:
-            key: the key/value entry that is the lock.
-            value: names the owner; only it can unlock.
-            ttl: seconds after which the lock is free by itself.
-            holder: id of the consumer with whose death the lock is freed.
-        """
-        raise NotImplementedError
-
-    def unlock(self, key: Key, value: bytes) -> bool:
-        """Free a lock if it is still held with this value."""
-        raise NotImplementedError
-
-    def semaphore_acquire(
-        self, key: str, member: str, limit: int, ttl: float, holder: str | None = None
-    ) -> bool:
-        """Take, or renew, one of ``limit`` places for ``ttl`` seconds; False if all are taken."""
-        raise NotImplementedError
-
-    def semaphore_renew(self, key: str, member: str, ttl: float) -> bool:
-        """Prolong a place that is still held; False if it was lost."""
-        raise NotImplementedError
-
-    def semaphore_release(self, key: str, member: str) -> bool:
-        """Give a place back; False if it was not held any more."""
-        raise NotImplementedError
-
-    def rate_hit(self, key: str, per: float, limit: int, amount: int = 1) -> tuple[int, float]:
-        """Count a hit in the current window of ``per`` seconds, aligned to the storage's clock.
-
-        Nothing is counted above ``limit``. An ``amount`` of 0 only looks. ``delete_counter(key)``
-        makes room again at once.
-
-        Returns:
-            How many hits the window would hold with this one (more than ``limit``: refused), and
-            the seconds until it ends.
-        """
         raise NotImplementedError
 
     # ── dead letters ───────────────────────────────────────────────────────────────────────────

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connections
+
+from huey.exceptions import ConfigurationError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +67,7 @@ def _closing_async(fn: Callable[..., Any], unless: Callable[[], bool]) -> Callab
     async def inner(*args: Any, **kwargs: Any) -> Any:
         if unless():
             return await fn(*args, **kwargs)
+        refuse_greenlets()
         await refresh()
         try:
             return await fn(*args, **kwargs)
@@ -71,6 +75,21 @@ def _closing_async(fn: Callable[..., Any], unless: Callable[[], bool]) -> Callab
             await refresh()
 
     return inner
+
+
+def refuse_greenlets() -> None:
+    """End a coroutine that would wait for ever: asyncio cannot share a thread with gevent.
+
+    Raises:
+        ConfigurationError: this process is patched by gevent.
+    """
+    monkey: Any = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        raise ConfigurationError(
+            "A coroutine function cannot use Django's databases in a greenlet worker: gevent and "
+            "asyncio do not mix. Run its queue with -k asyncio or -k thread, or make it a plain "
+            "function."
+        )
 
 
 # ── forks ──────────────────────────────────────────────────────────────────────────────────────

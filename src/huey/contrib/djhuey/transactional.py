@@ -100,14 +100,40 @@ class _AfterCommit(_Transactional):
 
     joining = False
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._state = threading.local()
+
+    def _is_inside(self) -> bool:
+        # Test cases call what is to follow a commit inside of their own transaction.
+        return not getattr(self._state, "writing", False) and super()._is_inside()
+
     def enqueue_many(self: Any, messages: Sequence[Outgoing], **kwargs: Any) -> list[str | None]:
         """Accept messages, after the commit if the caller is in a transaction."""
-        write: Callable[..., list[str | None]] = super().enqueue_many  # type: ignore[misc]
         if not self._is_inside():
-            return write(messages, **kwargs)
-        later = functools.partial(write, tuple(messages), **kwargs)
+            return self._write_now(super().enqueue_many, messages, **kwargs)  # type: ignore[misc,no-any-return]
+        write = super().enqueue_many  # type: ignore[misc]
+        later = functools.partial(self._write_now, write, tuple(messages), **kwargs)
         transaction.on_commit(later, using=self.alias)
         return [None] * len(messages)
+
+    def enqueue(self: Any, data: bytes, priority: float | None = None) -> None:
+        """Append a message, after the commit if the caller is in a transaction."""
+        if self._is_inside():
+            super().enqueue(data, priority)
+        else:
+            # Past our own method, which leads back here where a storage builds on this one.
+            super(_Transactional, self).enqueue(data, priority)  # type: ignore[misc]
+
+    def _write_now(
+        self, write: Callable[..., list[str | None]], messages: Sequence[Outgoing], **kwargs: Any
+    ) -> list[str | None]:
+        before = getattr(self._state, "writing", False)
+        self._state.writing = True
+        try:
+            return write(messages, **kwargs)
+        finally:
+            self._state.writing = before
 
 
 # ── the project's database as the place of the queue ───────────────────────────────────────────

@@ -121,6 +121,12 @@ def translated(exc: BaseException, server: str, phase: Phase, once: bool) -> Hue
             )
         case theirs.TimeoutError() | TimeoutError():
             return ServerTooSlow(f"{server} did not answer in time while {phase.value}: {text}")
+    return _unreachable(text, server, phase)
+
+
+def _unreachable(text: str, server: str, phase: Phase) -> HueyException:
+    if phase is Phase.CONNECTING and "closed" in text:
+        text += " A server with TLS may do that: try rediss:// or ssl=True."
     return ServerUnreachable(f"{server} cannot be reached, while {phase.value}: {text}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import redis.exceptions as theirs
@@ -55,9 +56,10 @@ class Wire:
         """Send several commands at once, and return their replies; raises like `ask`."""
         connection = self._connect(once)
         try:
-            return self._exchange(connection, commands, once)
+            replies = self._exchange(connection, commands, once)
         finally:
             self.pool.release(connection)
+        return [_flat(reply) for reply in replies]
 
     def run(self, script: Script, arguments: Sequence[Any], *, once: bool = False) -> Reply:
         """Run a script and return what it returns; raises like `ask`.
@@ -233,6 +235,15 @@ class Line:
         if self._connection is not None:
             self._connection.disconnect()
             self._connection = None
+
+
+def _flat(reply: Reply) -> Reply:
+    """Bring a reply into the form of protocol 2: pools that were given may speak protocol 3."""
+    if isinstance(reply, dict):
+        return list(chain.from_iterable(reply.items()))
+    if isinstance(reply, list) and reply and isinstance(reply[0], list):
+        return list(chain.from_iterable(reply))
+    return reply
 
 
 def _is_stale(connection: Any) -> bool:

@@ -30,14 +30,14 @@ def select_in(
     conn: Any, query: str, params: tuple[Any, ...], items: Sequence[Any]
 ) -> Iterator[tuple[Any, ...]]:
     """Run a query that ends in ``IN`` for lists of items; yields all rows."""
-    for part in _parts(items):
+    for part in parts(items):
         marks = ", ".join("?" * len(part))
         yield from conn.execute(f"{query} ({marks})", (*params, *part)).fetchall()
 
 
 def change_in(conn: Any, statement: str, params: tuple[Any, ...], items: Sequence[Any]) -> None:
     """Run a statement that ends in ``IN`` for lists of items."""
-    for part in _parts(items):
+    for part in parts(items):
         marks = ", ".join("?" * len(part))
         conn.execute(f"{statement} ({marks})", (*params, *part))
 
@@ -48,7 +48,7 @@ def _split(count: int) -> Iterator[int]:
     yield from (size for size in _SIZES[1:] if count % largest & size)
 
 
-def _parts(items: Sequence[Any]) -> Iterator[list[Any]]:
+def parts(items: Sequence[Any]) -> Iterator[list[Any]]:
     """Cut a list into lists of few sizes: repeating an item within IN changes nothing."""
     largest = _PADDED[-1]
     for start in range(0, len(items), largest):

@@ -97,22 +97,23 @@ class SqliteClockwork(SqliteLetters):
         """List scheduled messages that an old Huey has filed, each once."""
         now = time.monotonic()
         if now - self._searched_at >= _FULL_SEARCH:
-            rows = self._search(0, -1)
-            if len([row for row in rows if row[:2] not in self._listed]) <= limit:
-                self._searched_at = now
-                self._listed &= {row[:2] for row in rows}
-        else:
-            rows = self._search(self._searched_to, limit)
-        fresh = [row for row in rows if row[:2] not in self._listed][:limit]
-        self._listed.update(row[:2] for row in fresh)
-        self._searched_to = max([self._searched_to, *(row[0] for row in fresh)])
-        return [_scheduled(*row, data) for row in fresh for data in self._data_of(row[0])]
+            self._searched_at, self._searched_to = now, 0
+        newest = self._read("SELECT max(id) FROM schedule")[0][0] or 0
+        rows = self._foreign_after(self._searched_to)
+        if not self._searched_to:
+            self._listed.intersection_update(rows)
+        fresh = [row for row in rows if row not in self._listed]
+        self._searched_to = newest if len(fresh) <= limit else fresh[limit - 1][0]
+        self._listed.update(fresh[:limit])
+        return [_scheduled(*row, data) for row in fresh[:limit] for data in self._data_of(row[0])]
 
-    def _search(self, after: int, limit: int) -> list[tuple[int, float]]:
-        order = "ORDER BY id LIMIT ?" if after else "LIMIT ?"
+    def _foreign_after(self, id_: int) -> list[tuple[int, float]]:
+        # The plus makes SQLite read the index, which is all that is needed, and not the messages.
+        column = "id" if id_ else "+id"
         rows = self._read(
-            f"SELECT id, timestamp FROM schedule WHERE queue = ? AND id > ? AND {_FOREIGN} {order}",
-            (self.name, after, limit),
+            f"SELECT id, timestamp FROM schedule WHERE queue = ? AND {column} > ? AND {_FOREIGN} "
+            f"ORDER BY {column}",
+            (self.name, id_),
         )
         return [(row[0], row[1]) for row in rows]
 

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 import time
+import urllib.parse
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -78,9 +79,8 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
         **kwargs: Any,
     ) -> None:
         self.filename = os.fspath(filename)
-        self._in_memory = self.filename == ":memory:" or not self.filename
-        # Absolute: the process may change its directory, as daemons do.
-        self._path = self.filename if self._in_memory else os.path.abspath(self.filename)
+        self._target, path = _located(self.filename, bool(kwargs.get("uri")))
+        self._in_memory, self._path = path is None, path or self.filename
         self._cache_mb, self._fsync, self._journal_mode = cache_mb, fsync, journal_mode
         self._timeout, self._strict_fifo, self._utc = timeout, strict_fifo, utc
         self._connect_options = kwargs
@@ -103,7 +103,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
 
     def _connect(self) -> Any:
         return sqlite3.connect(
-            self._path,
+            self._target,
             timeout=self._timeout,
             isolation_level=None,
             check_same_thread=False,
@@ -196,8 +196,9 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
             SqliteFailure: nothing was written.
         """
         with self._lock:
-            conn = self._admitted(durable)
+            conn = self._writer(durable)
             try:
+                self._enter()
                 conn.execute("BEGIN IMMEDIATE")
                 result = work(conn)
                 conn.execute("COMMIT")
@@ -215,8 +216,9 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
     def _write_one(self, statement: str, params: Sequence[Any], durable: bool = True) -> int:
         """Run one statement, which is a transaction by itself; returns how many rows changed."""
         with self._lock:
-            conn = self._admitted(durable)
+            conn = self._writer(durable)
             try:
+                self._enter()
                 changed: int = conn.execute(statement, params).rowcount
             except self.driver_errors as exc:
                 self._leave_transaction(conn)
@@ -226,20 +228,22 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
                 self._gate.leave()
             return changed
 
-    def _admitted(self, durable: bool) -> Any:
-        """Get the writer, in the right mode, behind the gate."""
+    def _writer(self, durable: bool) -> Any:
+        """Get the connection that writes, in the right mode."""
         self._check_identity()
         conn = self.conn
         sync = self._durable if durable else self._relaxed
         if sync != self._sync:
             conn.execute(f"PRAGMA synchronous = {sync}")
             self._sync = sync
+        return conn
+
+    def _enter(self) -> None:
         if not self._gate.enter(self._timeout):
             raise SqliteFailure(
                 f"SQLite database {self.filename!r}: other processes have kept it locked for "
                 f"{self._timeout:g} s: end long transactions, or raise timeout."
             )
-        return conn
 
     def _leave_transaction(self, conn: Any) -> None:
         if conn.in_transaction:
@@ -314,6 +318,8 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
     def close(self) -> bool:
         """Close all connections; False if none was open. They are reopened when needed."""
         with self._lock:
+            if self._conn is not None:
+                self._leave_transaction(self._conn)
             closed = super().close()
             while self._readers:
                 self._readers.pop().close()
@@ -330,6 +336,20 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
         self._conn, self._readers = None, []
         self._lock = threading.RLock()
         self._gate.close()
+
+
+def _located(filename: str, is_uri: bool) -> tuple[str, str | None]:
+    """Tell what to open, and the path of the file; None if there is no file."""
+    if filename == ":memory:" or not filename:
+        return filename, None
+    if is_uri and filename.startswith("file:"):
+        parts = urllib.parse.urlsplit(filename)
+        path = urllib.parse.unquote(parts.path)
+        in_memory = path == ":memory:" or "mode=memory" in parts.query
+        return filename, None if in_memory else os.path.abspath(path)
+    # Absolute: the process may change its directory, as daemons do.
+    path = os.path.abspath(filename)
+    return path, path
 
 
 _storages: weakref.WeakSet[SqliteConnecting] = weakref.WeakSet()

@@ -13,6 +13,9 @@ from huey.storage.sql.sqlite.storage import SqliteStorage
 class CySqliteStorage(SqliteStorage):
     """Keeps everything in one SQLite file, with the constructor of Huey's cysqlite storage.
 
+    The driver brings an SQLite of its own. One process must not open one file with both drivers:
+    two copies of SQLite in a process do not see each other's locks.
+
     Args:
         name: the queue; several queues may share one file.
         filename: the database, made if it is missing.
@@ -66,4 +69,4 @@ class CySqliteStorage(SqliteStorage):
 
     def _connect(self) -> Any:
         options = {"timeout": self._timeout, "cached_statements": 256, **self._connect_options}
-        return self._driver.connect(self._path, **options)
+        return self._driver.connect(self._target, **options)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from huey.constants import EmptyData
 from huey.storage.base import Key, MaybeBytes
-from huey.storage.sql.sqlite.batches import change_in, insert_rows
+from huey.storage.sql.sqlite.batches import change_in, insert_rows, parts
 from huey.storage.sql.sqlite.connecting import SqliteConnecting
 
 #: Narrows a query of kv to entries that have not expired; the last parameter is the time.
@@ -37,13 +37,17 @@ class SqliteValues(SqliteConnecting):
 
     def peek_many(self, keys: Collection[Key]) -> dict[Key, bytes]:
         """Read several values; keys without a value are absent."""
-        found: dict[Key, bytes] = {}
-        wanted = list(keys)
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
-            query = f"SELECT key, value FROM kv WHERE queue = ? AND key IN ({_marks(part)}) AND "
-            found.update(self._read(query + _ALIVE, (self.name, *part, time.time())))
-        return found
+        return dict(self._read_keys("key, value", keys))
+
+    def _stored(self, keys: Collection[Key]) -> set[Key]:
+        """Tell under which keys there is a value, without reading the values."""
+        return {key for (key,) in self._read_keys("key", keys)}
+
+    def _read_keys(self, columns: str, keys: Collection[Key]) -> Iterator[tuple[Any, ...]]:
+        for part in parts(list(keys)):
+            marks = ", ".join("?" * len(part))
+            query = f"SELECT {columns} FROM kv WHERE queue = ? AND key IN ({marks}) AND {_ALIVE}"
+            yield from self._read(query, (self.name, *part, time.time()))
 
     def pop_data(self, key: Key) -> MaybeBytes:
         """Read a value and remove it; ``EmptyData`` if there is none."""
@@ -199,7 +203,3 @@ class SqliteValues(SqliteConnecting):
     def _announce_results(self) -> None:
         """Wake who waits for results."""
         self._bells.ring_and_tidy(f"{self.name}:results")
-
-
-def _marks(items: Sequence[Any]) -> str:
-    return ", ".join("?" * len(items))

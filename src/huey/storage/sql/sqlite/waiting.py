@@ -133,7 +133,7 @@ class _Waiter:
             look = min(look * _GROWTH, _LAST_LOOK)
 
     def _found(self, keys: Collection[Any]) -> set[Any]:
-        return set(self._storage.peek_many(keys))
+        return self._storage._stored(keys)
 
     def poke(self) -> None:
         self._poked = True
