@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import datetime
 import os
 import time
 from datetime import timedelta
@@ -101,6 +102,32 @@ def which_attempt(task: object = None) -> tuple[int, bool]:
 @huey.task()
 def asks_for_more() -> None:
     raise RetryTask(delay=0.05)
+
+
+@huey.task()
+def instant() -> str:
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None).isoformat()
+
+
+@huey.task()
+def unpicklable_result() -> object:
+    return lambda: None
+
+
+class Unpicklable(Exception):
+    def __reduce__(self) -> str:
+        raise TypeError("this exception stays where it is")
+
+
+@huey.task()
+def unpicklable_error() -> None:
+    note("unpicklable")
+    raise Unpicklable
+
+
+@huey.task()
+def told_of(error: Exception) -> None:
+    note(f"told of {type(error).__name__}")
 
 
 @huey.periodic_task(timedelta(milliseconds=200))

@@ -133,8 +133,7 @@ def test_a_coroutine_is_ended_from_outside(huey: Huey, news: News) -> None:
 
     from tests.behaviour.driving import PATIENCE, running
 
-    with running(huey):
-        with pytest.raises(TaskException, match="TaskTimeout"):
-            forever().get(blocking=True, timeout=PATIENCE)
+    with running(huey), pytest.raises(TaskException, match="TaskTimeout"):
+        forever().get(blocking=True, timeout=PATIENCE)
 
     assert news.names == ["enqueued", "executing", "timeout"]

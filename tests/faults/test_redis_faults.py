@@ -12,6 +12,7 @@ import redis
 
 from huey.exceptions import StorageError, UnknownOutcome
 from huey.storage.delivery import Claim, Outgoing, Settled, Settlement
+from huey.storage.redis import waiting as waiting_for_results
 from huey.storage.redis import wire
 from huey.storage.redis.storages import (
     PriorityRedisStorage,
@@ -235,9 +236,7 @@ class TestALostReply:
         assert storage.lock("l", b"mine") is True
         assert storage.enqueued_items() == [b"tick"]
 
-    def test_to_a_waiter_does_not_hide_the_result(
-        self, relay: Relay, make: Any, valkey_url: str
-    ) -> None:
+    def test_to_a_waiter_does_not_hide_the_result(self, relay: Relay, make: Any) -> None:
         waiter = make().result_waiter()
         relay.watch_for(b"BLPOP")
         relay.lose_reply_to(b"BLPOP")
@@ -246,9 +245,7 @@ class TestALostReply:
 
         make().put_data("r", b"1", is_result=True)
 
-        with pytest.raises(StorageError):
-            waiting.result(PATIENCE)
-        assert waiter.wait(["r"], PATIENCE) == {"r"}
+        assert waiting.result(PATIENCE) == {"r"}
         waiter.close()
 
 
@@ -276,6 +273,30 @@ class TestABrokenNetwork:
             storage.enqueue(b"a")
 
         assert not isinstance(raised.value, UnknownOutcome)
+
+    def test_is_outlived_by_who_waits_for_a_result(self, make: Any, relay: Relay) -> None:
+        storage = make()
+        relay.watch_for(b"BLPOP")
+        waiting = aside(storage.wait_result, "r", PATIENCE)
+        assert relay.seen.wait(PATIENCE)
+        relay.cut()
+
+        make().put_data("r", b"1", is_result=True)
+
+        assert waiting.result(PATIENCE) is True
+
+    def test_ends_who_waits_when_it_lasts(
+        self, make: Any, relay: Relay, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(waiting_for_results, "_OUTAGE", 0.0)
+        storage = make()
+        relay.watch_for(b"BLPOP")
+        waiting = aside(storage.wait_result, "r", None)
+        assert relay.seen.wait(PATIENCE)
+        relay.__exit__()
+
+        with pytest.raises(StorageError):
+            waiting.result(PATIENCE)
 
     def test_costs_no_error_once_a_connection_that_was_cut_while_idle_is_used_again(
         self, make: Any, relay: Relay

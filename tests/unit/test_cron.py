@@ -304,7 +304,7 @@ class TestIntervals:
 
 
 class TestPredicates:
-    def test_a_function_is_asked_about_whole_minutes_only(self) -> None:
+    def test_a_function_is_asked_once_about_each_whole_minute_that_has_come(self) -> None:
         asked: list[datetime] = []
 
         def at_noon(when: datetime) -> bool:
@@ -312,35 +312,29 @@ class TestPredicates:
             return (when.hour, when.minute) == (12, 0)
 
         schedule = PredicateSchedule(at_noon)
-
-        assert schedule.next_after(utc(2026, 5, 5, 11, 30) + 0.5) == utc(2026, 5, 5, 12)
-        assert asked[0] == datetime(2026, 5, 5, 11, 31)
-        assert asked[-1] == datetime(2026, 5, 5, 12)
-        assert all(when.second == when.microsecond == 0 for when in asked)
-
-    def test_the_search_ends_a_day_ahead_at_a_minute_not_yet_looked_at(self) -> None:
-        asked: list[datetime] = []
-        schedule = PredicateSchedule(lambda when: bool(asked.append(when)))  # type: ignore[func-returns-value]
-        start = utc(2026, 5, 5)
-
-        again = schedule.next_after(start)
-
-        assert again == start + DAY + 60
-        assert len(asked) == 1440
-        assert max(asked) == datetime(2026, 5, 6)
-
-    def test_asking_again_and_again_finds_a_rare_minute(self) -> None:
-        schedule = PredicateSchedule(lambda when: when == datetime(2026, 5, 9, 3, 7))
-        instant = utc(2026, 5, 5)
-
-        found = None
-        while found is None:
+        instant, planned = utc(2026, 5, 5, 11, 57) + 0.5, []
+        while instant < utc(2026, 5, 5, 12, 2):
             following = schedule.next_after(instant)
             assert following is not None
-            found = schedule.last_between(instant, following)
+            if schedule.last_between(instant, following):
+                planned.append(following)
             instant = following
 
-        assert found == utc(2026, 5, 9, 3, 7)
+        assert planned == [utc(2026, 5, 5, 12)]
+        assert asked == [datetime(2026, 5, 5, 11, 57 + minute) for minute in (1, 2)] + [
+            datetime(2026, 5, 5, 12, minute) for minute in (0, 1, 2)
+        ]
+
+    @given(instant=st.floats(-1e9, 4e9))
+    def test_looking_ahead_asks_nothing_and_ends_at_the_next_minute(self, instant: float) -> None:
+        def fail(when: datetime) -> bool:
+            raise AssertionError("asked about the future")
+
+        following = PredicateSchedule(fail).next_after(instant)
+
+        assert following is not None
+        assert instant < following <= instant + 60
+        assert following % 60 == 0
 
     def test_the_past_is_looked_at_for_a_week(self) -> None:
         schedule = PredicateSchedule(lambda when: when == datetime(2026, 5, 5))
@@ -369,8 +363,9 @@ class TestPredicates:
             local = PredicateSchedule(lambda when: when.hour == 2, utc=False)
             named = PredicateSchedule(lambda when: when.hour == 2, tz="Europe/Berlin")
 
-            assert local.next_after(utc(2026, 5, 5)) == utc(2026, 5, 5, 6)
-            assert named.next_after(utc(2026, 5, 5, 3)) == utc(2026, 5, 6, 0)
+            day = utc(2026, 5, 5), utc(2026, 5, 6)
+            assert local.all_between(*day, 1) == [utc(2026, 5, 5, 6)]
+            assert named.all_between(*day, 2)[1:] == [utc(2026, 5, 5, 0, 2)]
             # In this zone the hour is skipped on that day.
             assert local.all_between(utc(2026, 3, 8), utc(2026, 3, 9), 5) == []
 
@@ -378,7 +373,7 @@ class TestPredicates:
         schedule = PredicateSchedule(lambda when: 1 // 0 > 0)
 
         with pytest.raises(ZeroDivisionError):
-            schedule.next_after(0)
+            schedule.last_between(0, 60)
 
 
 class TestToSchedule:
@@ -396,7 +391,9 @@ class TestToSchedule:
         assert to_schedule(every_minute) == CrontabSchedule(every_minute)
         assert to_schedule(every_minute, utc=False) == CrontabSchedule(every_minute, "local")
         assert to_schedule(predicate, utc=False) == PredicateSchedule(predicate, utc=False)
-        assert to_schedule(predicate, tz="Asia/Tokyo").next_after(0) == 60
+        assert to_schedule(predicate, tz="Asia/Tokyo") == PredicateSchedule(
+            predicate, tz="Asia/Tokyo"
+        )
 
     def test_a_schedule_of_ones_own_stays(self) -> None:
         class EveryFullMoon:

@@ -1,14 +1,15 @@
 """Settings of the shop: SQLite needs nothing else; the environment names other servers.
 
 SHOP_DIR: where the databases are; SHOP_POSTGRES: URL of a PostgreSQL for the project's data;
-SHOP_QUEUE: URL of the queue, such as redis://localhost:6379/0; SHOP_DEBUG: 1 for DEBUG.
+SHOP_QUEUE: URL of the queue, such as redis://localhost:6379/0, or "database" for a queue in that
+PostgreSQL; SHOP_DEBUG, SHOP_IMMEDIATE: 1 switches it on; SHOP_CODE: what --reload watches.
 """
 
 import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(os.environ.get("SHOP_CODE", Path(__file__).resolve().parent.parent))
 DATA_DIR = Path(os.environ.get("SHOP_DIR", BASE_DIR))
 
 SECRET_KEY = "only for the example"
@@ -88,7 +89,7 @@ HUEY = {
         "name": "shop",
         # A PostgreSQL project keeps its queue beside its data, in the same transactions.
         **({"database": "default"} if QUEUE == "database" else {"url": QUEUE}),
-        "immediate": False,
+        "immediate": os.environ.get("SHOP_IMMEDIATE") == "1",
         "consumer": {"workers": 2, "worker_type": "thread"},
     },
     "mail": {"name": "shop-mail", "url": f"sqlite:///{DATA_DIR / 'mail.db'}", "immediate": False},

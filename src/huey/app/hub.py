@@ -118,6 +118,8 @@ class ResultHub:
                 wants.remove(want)
             if not wants:
                 self._wants.pop(want.key, None)
+            if not self._wants and self._waiter is not None:
+                self._waiter.poke()
 
     def remove(self, key: str, raw: bytes, loop: Loop, done: _Notice) -> None:
         """Remove a value from the storage if it is still this one, and then call ``done``."""
@@ -136,7 +138,7 @@ class ResultHub:
             storage = self._storage()
             assert storage is not None, "who waits holds the storage"
             worker = _Worker(self, storage)
-            self._thread = threading.Thread(target=worker.work, name="huey-results", daemon=True)
+            self._thread = threading.Thread(target=worker.work, name="huey-awaiting", daemon=True)
             self._thread.start()
         if not self._is_rung:
             self._is_rung = True

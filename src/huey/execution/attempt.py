@@ -7,10 +7,12 @@ makes that call: here and now, or awaiting it on an event loop. So there is one 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from huey.exceptions import TaskTimeout
 from huey.execution.outcome import Interrupted, Outcome, completed, interrupted
 
 if TYPE_CHECKING:
@@ -103,18 +105,43 @@ def run(task: Task, time_limit: TimeLimit | None, run_coroutine: RunCoroutine) -
     """Make the call; a coroutine function's coroutine is run to its end."""
     if time_limit is not None and task.timeout:
         with time_limit(task.timeout):
-            return _finish(task.execute(), run_coroutine)
-    return _finish(task.execute(), run_coroutine)
+            return _finish(task, task.execute(), run_coroutine)
+    return _finish(task, task.execute(), run_coroutine)
 
 
-def _finish(value: Any, run_coroutine: RunCoroutine) -> Any:
+def _finish(task: Task, value: Any, run_coroutine: RunCoroutine) -> Any:
     if inspect.iscoroutine(value):
-        return run_coroutine(value)
+        return run_coroutine(within(value, task.timeout))
     return value
+
+
+async def within(coroutine: Awaitable[Any], seconds: float | None) -> Any:
+    """Await a coroutine for a number of seconds; None and 0 are no limit.
+
+    Raises:
+        TaskTimeout: it took longer.
+    """
+    import asyncio  # deferred: `import huey` stays light
+
+    try:
+        async with asyncio.timeout(seconds or None) as limit:
+            return await coroutine
+    except TimeoutError as error:
+        if limit.expired():
+            raise TaskTimeout(f"timeout ({seconds}s)") from error
+        raise
 
 
 def run_in_new_loop(coroutine: Any) -> Any:
     """Run a coroutine in an event loop of its own; for workers that have none."""
     import asyncio  # deferred: `import huey` stays light
 
-    return asyncio.run(coroutine)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    # Immediate mode under the caller's loop: a loop cannot run inside another, a thread can.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()

@@ -165,7 +165,7 @@ def _retry_asked(task: Task, error: RetryTask, utc: bool) -> Outcome:
     if error.eta or error.delay is not None:
         try:
             retry_at = normalize_time(error.eta, error.delay, utc)
-        except ValueError as invalid:
+        except Exception as invalid:
             # Both, or no instant at all: the task must fail where everybody sees it.
             return unexpected(task, invalid)
     text = "Task %s raised RetryTask, it will be tried again."

@@ -22,7 +22,6 @@ __all__ = [
 
 Predicate = Callable[[datetime], bool]
 
-_DAY_MINUTES = 1440
 _SHORTEST_INTERVAL = timedelta(milliseconds=1)
 
 
@@ -34,7 +33,7 @@ class Schedule(Protocol):
         """Return when to look again: nothing is planned between the two instants.
 
         The answer is later than ``instant``, and mostly planned itself. A schedule that cannot see
-        far ahead may answer an instant at which nothing is planned; `last_between` tells.
+        ahead may answer an instant at which nothing is planned; `last_between` tells.
         None means that nothing is planned any more.
         """
 
@@ -174,8 +173,9 @@ class IntervalSchedule:
 class PredicateSchedule:
     """Whole minutes at which a function says yes. It follows real time when a clock is moved.
 
-    A function can only be asked minute by minute, so this looks at most `LOOK_AHEAD` ahead and
-    `LOOK_BACK` back. What the function raises reaches the caller.
+    A function may look at more than the time that it is given (a switch, a table), and may be
+    slow. So it is never asked about the future, once about each minute while it is watched, and
+    not about minutes more than `LOOK_BACK` ago. What it raises reaches the caller.
 
     Args:
         predicate: called with a naive datetime, a whole minute.
@@ -187,9 +187,8 @@ class PredicateSchedule:
         TypeError: if the predicate cannot be called.
     """
 
-    #: In minutes.
-    LOOK_AHEAD = 1 * _DAY_MINUTES
-    LOOK_BACK = 7 * _DAY_MINUTES
+    #: A week, in minutes.
+    LOOK_BACK = 7 * 1440
 
     predicate: Predicate
     utc: bool = True
@@ -204,17 +203,11 @@ class PredicateSchedule:
         object.__setattr__(self, "_clock", Clock.of(_zone(self.tz, self.utc)))
 
     def next_after(self, instant: float) -> float | None:
-        """Return the first planned instant after the given one, or where the search ended.
-
-        The search ends a day ahead. The minute that it returns then has not been looked at, and
-        may be planned or not: ask `last_between` when it has come.
-        """
-        begin = floor(instant / 60) + 1
-        end = begin + self.LOOK_AHEAD
-        return 60.0 * next((minute for minute in range(begin, end) if self._holds(minute)), end)
+        """Return the next whole minute, planned or not: ask `last_between` when it has come."""
+        return 60.0 * (floor(instant / 60) + 1)
 
     def last_between(self, low: float, high: float) -> float | None:
-        """Return the latest planned instant in ``low < t <= high``, at most a week before it."""
+        """Return the latest planned instant in ``low < t <= high``, if within the last week."""
         minutes = reversed(self._minutes(low, high))
         return next((60.0 * minute for minute in minutes if self._holds(minute)), None)
 

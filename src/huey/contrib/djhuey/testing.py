@@ -7,7 +7,7 @@ the end of the ``with`` blocks below it is, as ``captureOnCommitCallbacks(execut
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS
@@ -65,12 +65,12 @@ class CapturedTasks:
         return _switched(self._hueys, self._storages, immediate=False)
 
     def pending(self, function: Any = None) -> list[Task]:
-        """List what is ready to run, of one task function or of all."""
-        return self._listed(lambda huey: huey.pending(), function)
+        """List what may run now, of one task function or of all."""
+        return self._listed(True, function)
 
     def scheduled(self, function: Any = None) -> list[Task]:
         """List what waits for its time, of one task function or of all."""
-        return self._listed(lambda huey: huey.scheduled(), function)
+        return self._listed(False, function)
 
     def __len__(self) -> int:
         return len(self.pending()) + len(self.scheduled())
@@ -92,9 +92,15 @@ class CapturedTasks:
                     raise RuntimeError(f"Ran {count} tasks, and there are more: do they loop?")
         return count
 
-    def _listed(self, ask: Callable[[Huey], list[Task]], function: Any) -> list[Task]:
+    def _listed(self, ready: bool, function: Any) -> list[Task]:
         with self.switched():
-            found = [task for huey in self._hueys for task in ask(huey)]
+            found = [
+                task
+                for huey in self._hueys
+                # Tasks for later are in the queue, until a consumer moves them to the schedule.
+                for task in (*huey.pending(), *huey.scheduled())
+                if huey.ready_to_run(task) is ready
+            ]
         if function is None:
             return found
         # What on_commit_task leaves holds its wrapper; a wrapper is one itself.

@@ -111,6 +111,8 @@ def _defaults(read_timeout: float, client_name: str | None) -> dict[str, Any]:
         "socket_timeout": max(PATIENCE, read_timeout + PATIENCE / 2),
         "socket_connect_timeout": CONNECT_PATIENCE,
         "retry": Retry(NoBackoff(), 0),
+        # Some versions of the driver allow 100, and fail in the thread that comes next.
+        "max_connections": 2**31,
         "protocol": 2,
         "client_name": client_name,
     }

@@ -7,6 +7,7 @@ import weakref
 from collections import deque
 from typing import Any
 
+from huey.storage import drivers
 from huey.storage.redis import names
 from huey.storage.redis.classic import Classic
 from huey.storage.redis.clockwork import Clockwork
@@ -27,9 +28,7 @@ class _ClientClass:
     """The driver's client, loaded when somebody asks for it; a subclass may name another."""
 
     def __get__(self, instance: object, owner: type) -> Any:
-        from redis import Redis
-
-        return Redis
+        return drivers.require("redis", extra="redis", purpose="A Redis storage").Redis
 
 
 class RedisStorage(Classic, Settling, Clockwork, Waiting, Guarding, Letters):

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from huey.exceptions import HueyException, StorageError
 from huey.storage.redis import names
 from huey.storage.redis.alarm import Alarm
 from huey.storage.redis.claiming import seconds
@@ -26,6 +27,8 @@ _FIRST_LOOK = 0.1
 _LATER_LOOKS = 1.0
 #: Seconds after which a place in the list of waiters is swept, if its waiter died without a word.
 _FORGOTTEN_AFTER = 3600.0
+#: Seconds for which a wait outlives the loss of the server.
+_OUTAGE = 30.0
 #: Results about which one script is asked.
 _CHUNK = 1000
 #: Waiters that are kept for `wait_result`, each with its connection.
@@ -54,7 +57,6 @@ class Waiting(RedisCore):
         """
         waiter = self._borrow()
         try:
-            # A poke is meant for whoever had the waiter before.
             deadline = None if timeout is None else time.monotonic() + timeout
             found = waiter.wait_until([key], deadline, max_delay)
             waiter.forget()
@@ -93,24 +95,44 @@ class RedisWaiter:
     def wait_until(
         self, keys: Sequence[Key], deadline: float | None, longest_look: float
     ) -> set[Key]:
-        """Do what `wait` does, until an instant of the monotonic clock; None: for ever."""
+        """Do what `wait` does, until an instant of the monotonic clock; None: for ever.
+
+        Raises:
+            StorageError: if the server cannot be reached at first, or for long.
+        """
         wanted = {as_bytes(self._storage._field(key)): key for key in keys}
         may_wait = deadline is None or deadline > time.monotonic()
         # What our list is at already has no value, or we are told.
         there = self._look([field for field in wanted if field not in self._left_at], may_wait)
         look = _FIRST_LOOK
+        fails_since: float | None = None
         while not there and may_wait:
             left = math.inf if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 break
-            woken, told = self._listen(wanted, min(left, look))
+            try:
+                woken, there = self._listen_and_look(wanted, min(left, look))
+                fails_since = None
+            except StorageError:
+                now = time.monotonic()
+                fails_since = fails_since or now
+                if now - fails_since > _OUTAGE:
+                    raise
+                woken = self._alarm.wait(min(left, look))
+                look = _FIRST_LOOK
             if woken:
                 break
-            there = {field for field in told if field in wanted}
-            if not told:
-                there = self._look(list(wanted), may_wait)
-                look = min(look * 2, longest_look, _LATER_LOOKS)
+            look = min(look * 2, longest_look, _LATER_LOOKS)
         return {wanted[field] for field in there}
+
+    def _listen_and_look(
+        self, wanted: dict[bytes, Key], patience: float
+    ) -> tuple[bool, set[bytes]]:
+        """Wait to be told, or look; returns whether we were poked, and which results are there."""
+        woken, told = self._listen(wanted, patience)
+        if woken or told:
+            return woken, {field for field in told if field in wanted}
+        return False, self._look(list(wanted), leave_list=True)
 
     def poke(self) -> None:
         """Make `wait` return now; may be called from any thread."""
@@ -129,8 +151,6 @@ class RedisWaiter:
 
     def close(self) -> None:
         """Release the connection; what our list was left at is swept if the server is away."""
-        from huey.exceptions import HueyException
-
         try:
             self.forget()
         except HueyException:  # nothing depends on it
