@@ -145,9 +145,13 @@ class TestExceptionsThatCannotTravel:
 
         assert run_all(huey) == 4
 
-        assert f"Un{kind[2:]}" in error_of(result)
-        assert all(isinstance(error, Exception) for error in handled)
-        assert [f"Un{kind[2:]}" in str(error) for error in handled] == [True, True]
+        assert kind.capitalize() in error_of(result)
+        assert len(handled) == 2
+        for error in handled:
+            if isinstance(error, TaskException):  # the stand-in
+                assert kind.capitalize() in str(error)
+            else:
+                assert type(error).__name__ == kind.capitalize()
 
 
 class TestExceptionsThatAreNoErrors:
@@ -155,15 +159,18 @@ class TestExceptionsThatAreNoErrors:
     def test_they_are_the_failure_of_their_task_and_the_worker_lives(
         self, huey: Huey, worker: Any, kind: str
     ) -> None:
-        with running(huey) as consumer:
-            [(_, thread)] = consumer.worker_threads
+        started: list[int] = []
+        huey.on_startup("count")(lambda: started.append(1))
+
+        with running(huey):
             bad = worker(f"raise {kind}")
             assert isinstance(
                 bad.get_raw_result(blocking=True, timeout=PATIENCE, preserve=True), Error
             )
             good = worker(3)
             assert good.get(blocking=True, timeout=PATIENCE) == 3
-            assert consumer.worker_threads[0][1] is thread
+
+        assert started == [1]
 
     def test_they_are_announced_as_errors(self, huey: Huey, worker: Any, news: News) -> None:
         result = worker("raise exit")
