@@ -105,6 +105,12 @@ def asks_for_more() -> None:
 
 
 @huey.task()
+def noted_sum(number: int, values: list[int]) -> int:
+    note(f"callback {number}")
+    return sum(values)
+
+
+@huey.task()
 def instant() -> str:
     return datetime.datetime.now(datetime.UTC).replace(tzinfo=None).isoformat()
 

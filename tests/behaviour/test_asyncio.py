@@ -29,6 +29,7 @@ from huey.app.hub import ResultHub
 from huey.contrib.asyncio import aget_result, aget_result_group
 from tests.behaviour.classic_storage import DictStorage
 from tests.behaviour.driving import PATIENCE, run_next
+from tests.processes import wait_until
 
 Make = Callable[[pytest.FixtureRequest, Path], Huey]
 
@@ -52,6 +53,7 @@ STORAGES: dict[str, Make] = {
 def huey(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Huey]:
     huey = STORAGES[request.param](request, tmp_path)
     yield huey
+    wait_until(lambda: not hub_is_waiting(huey), "the hub to see that nobody waits")
     huey.storage.close()
 
 
@@ -90,6 +92,17 @@ def fail_in(huey: Huey) -> Any:
 async def soon(awaitable: Any) -> Any:
     async with asyncio.timeout(PATIENCE):
         return await awaitable
+
+
+def hub_wants(huey: Huey, key: str) -> list[Any]:
+    """Who waits for a result at this moment."""
+    hub: ResultHub | None = vars(huey._lossless).get("_huey_hub")
+    return list(hub._wants.get(key, [])) if hub is not None else []
+
+
+def hub_is_waiting(huey: Huey) -> bool:
+    hub: ResultHub | None = vars(huey._lossless).get("_huey_hub")
+    return hub is not None and hub._waiter is not None
 
 
 class TestAwaitingAResult:
@@ -286,17 +299,6 @@ class TestImmediateMode:
         release.set()
 
         assert await soon(await soon(enqueueing)) is True
-
-
-def hub_wants(huey: Huey, key: str) -> list[Any]:
-    """Who waits for a result at this moment."""
-    hub: ResultHub | None = vars(huey._lossless).get("_huey_hub")
-    return list(hub._wants.get(key, [])) if hub is not None else []
-
-
-def hub_is_waiting(huey: Huey) -> bool:
-    hub: ResultHub = vars(huey._lossless)["_huey_hub"]
-    return hub._waiter is not None
 
 
 class TestCancellation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -65,7 +66,16 @@ def reloaded() -> Iterator[Callable[..., Any]]:
     tasks_backend.serve(djhuey.queues)
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the tables of the project, and nothing else."""
+    folder = tmp_path_factory.mktemp("tables")
+    Project(folder).migrate()
+    return folder / "shop.db"
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, tables: Path) -> Project:
     """A copy of the shop with its tables."""
-    return Project(tmp_path).migrate()
+    shutil.copy(tables, tmp_path)
+    return Project(tmp_path)
