@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from huey.api import Huey, MemoryHuey, Result, Task
+from huey.api import Huey, MemoryHuey, Result, SqliteHuey, Task
 from huey.app import hub as hub_module
 from huey.app.hub import ResultHub, hub_of
 from huey.app.polling import Poller
@@ -205,6 +205,34 @@ class TestFailures:
         hub(huey).give_back(result.id, raw)
 
         assert await soon(result) == "new"
+
+    def test_the_process_does_not_exit_before_a_value_is_given_back(self, tmp_path: Path) -> None:
+        script = f"""
+            import asyncio
+            from huey import SqliteHuey
+            from huey.app.hub import ResultHub
+
+            huey = SqliteHuey(filename={str(tmp_path / "queue.db")!r})
+            result = huey.task()(lambda: 5)()
+            huey.execute(huey.dequeue())
+            really_remove = ResultHub.remove
+
+            def remove(self, *args):
+                really_remove(self, *args)
+                waiting.cancel()
+
+            async def main():
+                global waiting
+                ResultHub.remove = remove
+                waiting = asyncio.ensure_future(result)
+                await asyncio.wait([waiting])
+
+            asyncio.run(main())
+            """
+
+        subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
+
+        assert SqliteHuey(filename=str(tmp_path / "queue.db")).result_count() == 1
 
 
 class TestPolling:

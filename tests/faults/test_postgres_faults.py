@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -293,7 +294,7 @@ class Traffic:
             settlements = [
                 Settlement(one, results=((one.data.decode(), b"done"),)) for one in claims
             ]
-            answers = self._persist(lambda s=settlements: storage.settle(s))
+            answers = self._persist(partial(storage.settle, settlements))
             with self._moved:
                 self.settled += [
                     one.data

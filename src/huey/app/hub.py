@@ -6,6 +6,7 @@ coroutine that was cancelled meanwhile leaves the result where it was.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import os
@@ -26,6 +27,8 @@ from huey.storage.delivery import LosslessStorage, ResultWaiter, Settlement
 LINGER = 5.0
 #: Seconds between two tries while the storage cannot be reached: at first, and at most.
 FIRST_RETRY, LAST_RETRY = 0.1, 2.0
+#: Seconds for which the exit of the process waits until values that were given back are stored.
+EXIT_PATIENCE = 2.0
 #: Values that are read and handed over at once; more would hold the event loop up.
 PORTION = 200
 #: Seconds between two looks, per result that is waited for: many are looked at less often.
@@ -96,6 +99,8 @@ class ResultHub:
         self._newcomers: list[Want] = []
         self._removals: list[_Removal] = []
         self._returns: list[tuple[str, bytes]] = []
+        #: Of these, how many are not stored yet.
+        self._unstored = 0
         self._thread: threading.Thread | None = None
         self._is_rung = False
         #: What the thread blocks on at this moment.
@@ -131,7 +136,13 @@ class ResultHub:
         """Store a value again whose removal was asked for."""
         with self._lock:
             self._returns.append((key, raw))
+            self._unstored += 1
             self._ring()
+
+    def finish(self, seconds: float) -> bool:
+        """Wait until all that was given back is stored; False if the time was not enough."""
+        with self._lock:
+            return self._changed.wait_for(lambda: not self._unstored, seconds)
 
     def _ring(self) -> None:
         if self._thread is None:
@@ -142,7 +153,7 @@ class ResultHub:
             self._thread.start()
         if not self._is_rung:
             self._is_rung = True
-            self._changed.notify()
+            self._changed.notify_all()
             if self._waiter is not None:
                 self._waiter.poke()
 
@@ -183,6 +194,12 @@ class ResultHub:
         finally:
             with self._lock:
                 self._waiter = None
+
+    def was_stored(self) -> None:
+        """Take notice that a value that was given back is stored."""
+        with self._lock:
+            self._unstored -= 1
+            self._changed.notify_all()
 
     def rest(self, seconds: float) -> None:
         """Wait, but not when something comes in."""
@@ -284,6 +301,7 @@ class _Worker:
             if not self._storage.has_data_for_key(key):
                 self._storage.put_data(key, raw, is_result=True)
             del self._returns[0]
+            self._hub.was_stored()
 
     def _welcome(self) -> None:
         """Look once for all who are new, and tell the impatient ones if that was in vain."""
@@ -350,6 +368,13 @@ def _portions(keys: Iterable[str]) -> Iterator[list[str]]:
 def _call_all(notices: list[_Notice]) -> None:
     for notice in notices:
         notice()
+
+
+@atexit.register
+def _finish_at_exit() -> None:
+    deadline = time.monotonic() + EXIT_PATIENCE
+    for hub in list(_hubs):
+        hub.finish(deadline - time.monotonic())
 
 
 def _forget_after_fork() -> None:

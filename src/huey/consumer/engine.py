@@ -56,7 +56,14 @@ class Engine:
         self.settler = Settler(huey, storage, self.in_hand, reach)
         intake = Intake(huey, storage, self.in_hand, self)
         self.feeder = Feeder(
-            storage, intake, self.in_hand, reach, self.pace, slots, self.claiming_as
+            storage,
+            intake,
+            self.in_hand,
+            reach,
+            self.pace,
+            slots,
+            self.claiming_as,
+            self.settler.__len__,
         )
         #: The identity under which messages are claimed; a new one after being declared dead.
         self.id = id or identity.new_id()
@@ -115,7 +122,8 @@ class Engine:
 
     def make_worker(self, kind: Callable[..., Worker], max_tasks: int | None) -> Worker:
         """Make a worker that takes its work from here."""
-        return kind(self.huey, self.feeder.ready, self.pace, self.may_start, max_tasks)
+        waits = not policy.unsettled_allowance(self.slots)
+        return kind(self.huey, self.feeder.ready, self.pace, self.may_start, max_tasks, waits)
 
     def drain(self, workers: int) -> None:
         """Claim nothing more, give back what has not started, and tell the workers to end."""
@@ -152,6 +160,9 @@ class Engine:
     def settle(self, work: Work, aftermath: Aftermath) -> None:
         """Have the outcome of a task written."""
         self.settler.submit(work, aftermath)
+        if policy.unsettled_allowance(self.slots):
+            # Its place may be taken now, before it is settled.
+            self.feeder.look_again()
 
     def release(self, work: Work) -> None:
         """Give a claim back, as if its task had not started."""

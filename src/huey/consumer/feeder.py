@@ -35,6 +35,7 @@ class Feeder:
         pace: how long tasks take.
         slots: how many tasks may run at once.
         consumer: gives the identity to claim under; None while nothing may be started.
+        unsettled: counts the finished tasks whose outcome is not written yet.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Feeder:
         pace: policy.Pace,
         slots: int,
         consumer: Callable[[], str | None],
+        unsettled: Callable[[], int],
     ) -> None:
         self._storage = storage
         self._intake = intake
@@ -54,6 +56,7 @@ class Feeder:
         self._pace = pace
         self._slots = slots
         self._consumer = consumer
+        self._unsettled = unsettled
         self._failures = 0
         self._unopened: list[Claim] = []
         self._suspects: list[Work] = []
@@ -72,10 +75,14 @@ class Feeder:
         consumer = self._consumer()
         if consumer is not None:
             self._storage.wake(consumer)
-        with self._in_hand.changed:
-            self._in_hand.changed.notify_all()
+        self.look_again()
         self._thread.join(_BLOCK)
         self.give_back()
+
+    def look_again(self) -> None:
+        """Have the feeder count again how much it may claim."""
+        with self._in_hand.changed:
+            self._in_hand.changed.notify_all()
 
     # ── the loop ───────────────────────────────────────────────────────────────────────────────
 
@@ -115,7 +122,8 @@ class Feeder:
     def _wanted(self) -> int:
         """Count the messages to claim now; 0 while enough are in hand."""
         ahead = self._pace.ahead()
-        held = len(self._in_hand)
+        settling = min(self._unsettled(), policy.unsettled_allowance(self._slots))
+        held = len(self._in_hand) - settling
         if ahead and held > self._slots + ahead // 2:
             # Wait until half of it is used up: few large claims are cheaper than many small ones.
             return 0

@@ -37,6 +37,15 @@ MAX_DEAD_AGE = 30 * 86_400.0
 MAX_MARK_AGE = 14 * 86_400.0
 
 
+def unsettled_allowance(slots: int) -> int:
+    """Count the finished tasks that need not be settled before others take their places.
+
+    One in eight, so that many slow tasks side by side lose no time, and none for a few workers, of
+    which a crash shall repeat only what was running.
+    """
+    return slots // 8
+
+
 class Pace:
     """The moving average of how long tasks take."""
 

@@ -32,6 +32,7 @@ class Settler:
         self._in_hand = in_hand
         self._reach = reach
         self._waiting: deque[tuple[Work, Aftermath]] = deque()
+        self._writing = 0
         self._arrived = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="Settler", daemon=True)
@@ -47,6 +48,10 @@ class Settler:
         self._waiting.append((work, aftermath))
         self._arrived.set()
 
+    def __len__(self) -> int:
+        """Count the outcomes that are not written yet."""
+        return len(self._waiting) + self._writing
+
     def stop(self, timeout: float | None) -> bool:
         """Write what is left and end; False if that took longer than ``timeout`` seconds."""
         self._stopping.set()
@@ -61,7 +66,10 @@ class Settler:
             self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
-                self._write(self._take())
+                batch = self._take()
+                self._writing = len(batch)
+                self._write(batch)
+                self._writing = 0
 
     def _take(self) -> list[tuple[Work, Aftermath]]:
         count = min(len(self._waiting), policy.BATCH)

@@ -32,6 +32,7 @@ class Worker:
         pace: is told how long tasks take.
         may_start: waits until a task may be started; False if it may not be any more.
         max_tasks: how many tasks it runs before it is replaced; None: no limit.
+        waits: whether a task that is not short is settled before the next one starts.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Worker:
         pace: policy.Pace,
         may_start: Callable[[Work], bool],
         max_tasks: int | None = None,
+        waits: bool = True,
     ) -> None:
         self.huey = huey
         self.max_tasks = max_tasks
@@ -50,6 +52,7 @@ class Worker:
         self._ready = ready
         self._pace = pace
         self._may_start = may_start
+        self._waits = waits
 
     @property
     def is_spent(self) -> bool:
@@ -91,7 +94,7 @@ class Worker:
     def process(self, work: Work) -> None:
         """Run one task, and wait until its outcome is written unless tasks prove short."""
         started = work.started = time.monotonic()
-        waits = not self._pace.is_short
+        waits = self._waits and not self._pace.is_short
         if waits:
             work.await_settling()
         try:

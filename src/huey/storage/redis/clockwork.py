@@ -13,15 +13,17 @@ from huey.storage.redis.instants import due_of, filed, is_ours
 from huey.storage.redis.presence import pairs
 from huey.storage.redis.producing import Producing
 
-#: Scheduled messages that `unverified` looks at in one call, at most.
-_SCAN = 10_000
+#: Scheduled messages that `unverified` looks at in one call, at most, once it has seen all.
+_SCAN = 50_000
 
 
 class Clockwork(Producing):
     """Time is the server's."""
 
-    #: Where `unverified` goes on, what it has found and not listed, and what it has listed.
+    #: Where `unverified` goes on, whether it has seen all, what it has found and not listed, and
+    #: what it has listed.
     _scan_cursor: bytes
+    _scanned_all: bool
     _found: deque[Scheduled]
     _listed: set[int]
 
@@ -56,7 +58,7 @@ class Clockwork(Producing):
     def unverified(self, limit: int = 500) -> list[Scheduled]:
         """List scheduled messages that we have not filed; the scan goes on with each call."""
         scanned = 0
-        while len(self._found) < limit and scanned < _SCAN:
+        while len(self._found) < limit and (scanned < _SCAN or not self._scanned_all):
             self._scan_cursor, portion = self._run("unverified", (self._scan_cursor, CHUNK))
             for scheduled in _scheduled(portion, copies=False):
                 name = hash((scheduled.data, scheduled.due))
@@ -65,6 +67,7 @@ class Clockwork(Producing):
                     self._found.append(scheduled)
             scanned += CHUNK
             if self._scan_cursor == b"0":
+                self._scanned_all = True
                 break
         return [self._found.popleft() for _ in range(min(limit, len(self._found)))]
 

@@ -34,8 +34,6 @@ class Prepared:
     keys: tuple[str, ...]
     #: Kinds of those that do, which come after them.
     of_consumer: tuple[str, ...]
-    #: Arguments that its parts expect before all others.
-    leading: tuple[str, ...]
 
 
 class MessageTooLarge(HueyException, ValueError):
@@ -110,17 +108,14 @@ class RedisCore(LosslessStorage):
         return replies[0]
 
     def _sync(self) -> Sequence[Command]:
-        if not self.durable:
-            return ()
-        if not self._can_sync:
-            raise AssertionError("unreachable: the server refuses")  # pragma: no cover
-        return (("WAITAOF", 1, 0, _SYNC_PATIENCE),)
+        return (("WAITAOF", 1, 0, _SYNC_PATIENCE),) if self._syncs else ()
 
     @cached_property
-    def _can_sync(self) -> bool:
-        """Ask before the first write: a server that cannot sync refuses, and nothing is written."""
-        self._wire.ask("WAITAOF", 1, 0, 1)
-        return True
+    def _syncs(self) -> bool:
+        if self.durable:
+            # Before the first write: a server that cannot sync refuses, and nothing is written.
+            self._wire.ask("WAITAOF", 1, 0, 1)
+        return self.durable
 
     def _check_sync(self, replies: Sequence[Reply]) -> None:
         if replies and replies[0][0] < 1:
@@ -140,17 +135,17 @@ class RedisCore(LosslessStorage):
                 found,
                 tuple(getattr(self._names, key) for key in own),
                 found.keys[len(own) :],
-                self._leading(found.parts),
             )
         return prepared
 
-    def _leading(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+    def _leading(self, parts: tuple[str, ...]) -> list[str]:
+        """Give the arguments that the parts of a script expect before all others."""
         arguments = []
         if "data" in parts:
             arguments.append(self._result_lifetime())
         if "telling" in parts:
             arguments.append(str(self.notify_result_ttl) if self.notify_result else "")
-        return tuple(arguments)
+        return arguments
 
     def _call(
         self,
@@ -159,10 +154,11 @@ class RedisCore(LosslessStorage):
         keys: Sequence[Any],
         consumer: str | None,
     ) -> list[Any]:
+        leading = self._leading(prepared.script.parts)
         named: list[Any] = [*prepared.keys]
         if consumer is not None:
             named += [self._of_consumer(kind, consumer) for kind in prepared.of_consumer]
-        return [len(named) + len(keys), *named, *keys, *prepared.leading, *arguments]
+        return [len(named) + len(keys), *named, *keys, *leading, *arguments]
 
     def _of_consumer(self, kind: str, consumer: str) -> str:
         return names.of_consumer(kind, self.name, consumer)

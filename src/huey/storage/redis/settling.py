@@ -45,19 +45,22 @@ class Batch:
         self.arguments: list[Any] = []
         #: Keys that only these settlements know.
         self.declared: list[Any] = []
-        self._first_key = self._count_keys(settlements)
+        self._number_holders(settlements)
+        settle = storage._prepare("settle")
+        # What precedes the settlements: named keys and those of the holders; arguments of the
+        # script's parts and the number of holders.
+        self._first_key = len(settle.keys) + len(self._holders)
+        self._first_argument = len(storage._leading(settle.script.parts)) + 1
         for settlement in settlements:
             self._add(settlement)
         self.arguments[:0] = [len(self._holders)]
         self.declared[:0] = [storage._of_consumer("claims", name) for name in self._holders]
 
-    def _count_keys(self, settlements: Sequence[Settlement]) -> int:
-        """Number the holders, whose keys come first, and count all keys that precede the rest."""
+    def _number_holders(self, settlements: Sequence[Settlement]) -> None:
         for settlement in settlements:
             if settlement.claim is not None:
                 holder = settlement.claim.receipt.partition(" ")[2]
                 self._holders.setdefault(holder, len(self._holders) + 1)
-        return len(self._storage._prepare("settle").keys) + len(self._holders)
 
     def _add(self, settlement: Settlement) -> None:
         receipt = self._receipt_of(settlement)
@@ -95,10 +98,8 @@ class Batch:
             self._storage._write_outgoing(message, self.arguments, self.declared)
         if settlement.dead is not None:
             self.arguments += ("dead", letter_of(settlement.dead), _instant(settlement.dead))
-        # Where this settlement ends, for a script that has to skip the rest of it; with the
-        # arguments that come before all settlements.
-        leading = len(self._storage._prepare("settle").leading) + 1
-        self.arguments[place] = len(self.arguments) + leading
+        # Where this settlement ends, for a script that has to skip the rest of it.
+        self.arguments[place] = len(self.arguments) + self._first_argument
         self.arguments[place + 1] = len(self.declared) + self._first_key
 
     def _add_chord(self, settlement: Settlement) -> None:

@@ -113,6 +113,7 @@ class RedisStorage(Classic, Settling, Clockwork, Waiting, Guarding, Letters):
         self._idle_waiters = deque()
         self._pulse = None
         self._scan_cursor = b"0"
+        self._scanned_all = False
         self._found = deque()
         self._listed = set()
         self._sweep_cursors = (b"0", b"0")

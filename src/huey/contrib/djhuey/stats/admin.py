@@ -42,14 +42,14 @@ class HueyDashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
     event_page_size = 100
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the addresses that the page uses."""
+        """Give the addresses of the page, instead of those of a model with a table."""
         view = self.admin_site.admin_view
-        own = [
+        return [
+            path("", view(self.changelist_view), name=_CHANGELIST),
             path("fragment/", view(self.fragment_view), name="hueystats_dashboard_fragment"),
             path("action/", view(self.action_view), name="hueystats_dashboard_action"),
             path("events/", view(self.events_view), name="hueystats_dashboard_events"),
         ]
-        return own + super().get_urls()
 
     # ── permissions ────────────────────────────────────────────────────────────────────────────
 
@@ -78,10 +78,6 @@ class HueyDashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
     def fragment_view(self, request: HttpRequest) -> HttpResponse:
         """Show what changes, for the page to refresh itself."""
         return self._render(request, "admin/hueystats/_content.html")
-
-    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Lead to the page: there are no objects."""
-        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:{_CHANGELIST}"))
 
     def events_view(self, request: HttpRequest) -> HttpResponse:
         """Search what tasks did; parameters: signal, task, q, p (page, from 0)."""

@@ -188,9 +188,24 @@ def was_left(connection: Connection[Any]) -> bool:
     """Tell whether the server has said something to an idle connection: it says only farewell."""
     if connection.closed:
         return True
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return can_be_read(connection.fileno(), timeout=0)
+
+
+def flush(connection: Connection[Any]) -> None:
+    """Send what a pipeline has not sent yet.
+
+    In a pipeline, psycopg waits for replies without making sure that the whole of a large statement
+    is on its way: server and client would wait for each other for ever.
+    """
+    from psycopg.pq import PipelineStatus
+
+    pgconn = connection.pgconn
+    if pgconn.pipeline_status == PipelineStatus.OFF:
+        return
+    while pgconn.flush():
+        if can_be_read(connection.fileno(), or_written=True):
+            # The server may be waiting for us to read.
+            pgconn.consume_input()
 
 
 def is_in_order(connection: Connection[Any]) -> bool:
@@ -202,6 +217,17 @@ def is_in_order(connection: Connection[Any]) -> bool:
         and connection.info.transaction_status == TransactionStatus.IDLE
         and connection.pgconn.pipeline_status == PipelineStatus.OFF
     )
+
+
+def can_be_read(file: int, timeout: float | None = None, or_written: bool = False) -> bool:
+    """Wait until a file can be read, or also written; tell whether it can be read."""
+    if not hasattr(select, "poll"):
+        writing = [file] if or_written else []
+        return bool(select.select([file], writing, [], timeout)[0])
+    poll = select.poll()
+    poll.register(file, select.POLLIN | (select.POLLOUT if or_written else 0))
+    events = poll.poll(None if timeout is None else timeout * 1000)
+    return any(event & ~select.POLLOUT for _, event in events)
 
 
 def disown(connections: list[Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from huey.exceptions import ConfigurationError, StorageError, UnknownOutcome
 from huey.storage.delivery import LosslessStorage
 from huey.storage.drivers import require
-from huey.storage.sql.postgres.connections import Connections, Opener
+from huey.storage.sql.postgres.connections import Connections, Opener, flush
 from huey.storage.sql.postgres.errors import ConnectionLost, may_try_again, translate
 from huey.storage.sql.postgres.schema import Names, create_tables
 
@@ -154,7 +154,9 @@ class PostgresCore(LosslessStorage):
     ) -> Cursor[TupleRow]:
         # Not connection.execute(): the caller's own connection may make other rows and cursors.
         cursor = self._cursor(connection)
-        return cursor.execute(self._names.render(template), self._base | parameters, binary=True)
+        cursor.execute(self._names.render(template), self._base | parameters, binary=True)
+        flush(connection)
+        return cursor
 
     def _run(
         self,
