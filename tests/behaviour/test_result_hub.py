@@ -208,21 +208,26 @@ class TestFailures:
 
     def test_the_process_does_not_exit_before_a_value_is_given_back(self, tmp_path: Path) -> None:
         script = f"""
-            import asyncio
+            import asyncio, threading
             from huey import SqliteHuey
             from huey.app.hub import ResultHub
 
             huey = SqliteHuey(filename={str(tmp_path / "queue.db")!r})
             result = huey.task()(lambda: 5)()
             huey.execute(huey.dequeue())
-            really_remove = ResultHub.remove
+            really_remove, really_has = ResultHub.remove, huey.storage.has_data_for_key
 
             def remove(self, *args):
                 really_remove(self, *args)
                 waiting.cancel()
 
+            def has_data_for_key(key):
+                threading.main_thread().join()
+                return really_has(key)
+
             async def main():
                 global waiting
+                huey.storage.has_data_for_key = has_data_for_key
                 ResultHub.remove = remove
                 waiting = asyncio.ensure_future(result)
                 await asyncio.wait([waiting])

@@ -15,7 +15,15 @@ import redis
 from huey import keys
 from huey.constants import EmptyData
 from huey.exceptions import StorageError
-from huey.storage.delivery import Claim, Move, Outgoing, Reservation, Settlement
+from huey.storage.delivery import (
+    ChordStep,
+    Claim,
+    Move,
+    Outgoing,
+    Reservation,
+    Settled,
+    Settlement,
+)
 from huey.storage.redis import priority
 from huey.storage.redis.storages import (
     PriorityRedisExpireStorage,
@@ -160,6 +168,49 @@ class TestEconomy:
         assert len(own_server.client_list()) <= others + 3
         assert own_server.hlen("huey.waits.q") == 0
         waiter.close()
+
+
+class TestBatches:
+    @pytest.mark.parametrize("storage_class", [RedisStorage, PriorityRedisExpireStorage])
+    def test_settlements_of_all_kinds_and_holders_do_not_get_into_each_others_way(
+        self, make: Make, server: Any, storage_class: Any
+    ) -> None:
+        storage = make(storage_class, notify_result=True)
+        for holder in ("c", "d"):
+            storage.sign_on(holder, {})
+        storage.enqueue_many([Outgoing(b"%d" % number) for number in range(8)])
+        held = [storage.claim("cd"[number % 2], 1)[0] for number in range(8)]
+        storage.release([held[2], held[5]])
+        storage.flush_queue()
+
+        def settlement(number: int, **more: Any) -> Settlement:
+            return Settlement(held[number], results=((f"r{number}", b"%d" % number),), **more)
+
+        wish = Reservation("u", "id", ttl=60)
+        step = ChordStep("ch", 0, 1, b"v")
+        outcomes = storage.settle(
+            [
+                settlement(0),
+                Settlement(results=(("by hand", b"1"),), outgoing=(Outgoing(b"x"),)),
+                settlement(1, outgoing=(Outgoing(b"y", reservation=wish),), delete=("nothing",)),
+                settlement(2),
+                Settlement(held[3]),
+                settlement(4, chord=step, delete_counters=("n",), delete_if=(("u", b"id"),)),
+                settlement(5, outgoing=(Outgoing(b"z", reservation=wish),)),
+                settlement(6, chord=None, delete_if=(("u", b"other"),)),
+                settlement(7),
+            ]
+        )
+
+        done, lost, chord = Settled.DONE, Settled.LOST, Settled.CHORD_COMPLETE
+        assert outcomes == [done, done, done, lost, done, chord, lost, done, done]
+        results = {f"r{number}": b"%d" % number for number in (0, 1, 6, 7)}
+        wanted = {**results, "by hand": b"1", "u": b"id", keys.chord_partial("ch", 0): b"v"}
+        assert storage.result_items() == wanted
+        assert storage.enqueued_items() == [b"x", b"y"]
+        told = {key.decode() for key in server.keys("huey.notify.q.*")}
+        assert told == {f"huey.notify.q.{key}" for key in [*results, "by hand"]}
+        assert {record.id: record.claims for record in storage.consumers()} == {"c": 1, "d": 0}
 
 
 class TestCompany:

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client, override_settings
 from django.urls import reverse
-from orders.tasks import add
+from orders.tasks import add  # type: ignore[import-not-found]  # of the example
 
 from huey.contrib import djhuey
 from huey.contrib.djhuey.stats.peek import read_message

@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.wsgi import get_wsgi_application
 from django.test import Client
-from orders.tasks import add
+from orders.tasks import add  # type: ignore[import-not-found]  # of the example
 
 from huey.contrib import djhuey
 from tests.django.project import PATIENCE

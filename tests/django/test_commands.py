@@ -15,7 +15,7 @@ from tests.django.project import PROJECT, Project, until
 
 #: Enqueues a task and waits for what it tells about its process.
 WHERE = """
-from reports.tasks import where
+from reports.tasks import where  # type: ignore[import-not-found]  # of the example
 print(json.dumps(where().get(blocking=True, timeout=30)))
 """
 ADD = "from orders.tasks import add\nprint(json.dumps(add(2, 3).get(blocking=True, timeout=30)))"

@@ -60,7 +60,7 @@ def post(url: str) -> int:
 def test_exactly_the_committed_tasks_run_though_the_consumer_is_killed_twice(
     address: str,
 ) -> None:
-    from orders.models import Order, Shipment
+    from orders.models import Order, Shipment  # type: ignore[import-not-found]  # of the example
 
     djhuey.HUEY.flush()
     here = Project(_folder())
@@ -72,12 +72,12 @@ def test_exactly_the_committed_tasks_run_though_the_consumer_is_killed_twice(
         codes = threads.map(send, range(REQUESTS))
         for shipped in (40, 140):
             with here.consumer("-q", "-w", "4") as consumer:
-                until(lambda n=shipped: Shipment.objects.count() >= n, f"{shipped} shipments")
+                wait_for(shipped)
                 consumer.kill()
         with here.consumer("-q", "-w", "4"):
             assert sorted(codes) == [201] * (REQUESTS - REQUESTS // 3) + [402] * (REQUESTS // 3)
             committed = [number for number in range(REQUESTS) if number % 3 != 2]
-            until(lambda: Shipment.objects.count() >= len(committed), "all shipments")
+            wait_for(len(committed))
 
     shipments = Shipment.objects.order_by("number")
     assert [one.number for one in shipments] == committed
@@ -87,6 +87,12 @@ def test_exactly_the_committed_tasks_run_though_the_consumer_is_killed_twice(
     assert djhuey.HUEY.pending_count() == 0
     Order.objects.all().delete()
     shipments.delete()
+
+
+def wait_for(shipments: int) -> None:
+    from orders.models import Shipment  # type: ignore[import-not-found]  # of the example
+
+    until(lambda: Shipment.objects.count() >= shipments, f"{shipments} shipments")
 
 
 def _folder() -> Any:

@@ -109,15 +109,15 @@ class TestOneQueue:
         huey = reloaded(HUEY={"url": f"sqlite:///{tmp_path}/q.db", "immediate": False}).HUEY
 
         assert isinstance(huey, SqliteHuey)
-        assert huey.storage.filename == f"{tmp_path}/q.db"
+        assert huey.storage_kwargs["filename"] == f"{tmp_path}/q.db"
 
     def test_a_url_fits_a_class_that_was_chosen(self, reloaded: Reload) -> None:
         settings = {"huey_class": "huey.PriorityRedisHuey", "url": "redis://localhost:6380/2"}
 
-        huey = reloaded(HUEY={**settings, "immediate": False}).HUEY
+        module = reloaded(HUEY={**settings, "immediate": False})
 
-        assert isinstance(huey, PriorityRedisHuey)
-        assert huey.storage.pool.connection_kwargs["port"] == 6380
+        assert isinstance(module.HUEY, PriorityRedisHuey)
+        assert module.HUEY.storage.pool.connection_kwargs["port"] == 6380
 
     def test_a_class_of_the_project_gets_the_rest(self, reloaded: Reload, tmp_path: Path) -> None:
         settings = {"huey_class": "huey.SqliteHuey", "filename": tmp_path / "q.db", "fsync": True}

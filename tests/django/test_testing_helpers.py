@@ -7,8 +7,8 @@ import unittest
 import pytest
 from django.db import transaction
 from django.test import TestCase
-from orders.models import Order, Shipment
-from orders.tasks import add, send_mail, ship
+from orders.models import Order, Shipment  # type: ignore[import-not-found]  # of the example
+from orders.tasks import add, send_mail, ship  # type: ignore[import-not-found]  # of the example
 
 from huey.contrib import djhuey
 from huey.contrib.djhuey.testing import ImmediateTasks, captured_tasks, immediate_mode

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from orders.models import Order
+from orders.models import Order  # type: ignore[import-not-found]  # of the example
 
 from tests.django.project import Project, until
 
@@ -15,8 +15,8 @@ from tests.django.project import Project, until
 ORDERS = """
 from django.db import transaction
 from huey.contrib.djhuey import HUEY, group
-from orders.models import Order
-from orders.tasks import ship_within as ship
+from orders.models import Order  # type: ignore[import-not-found]  # of the example
+from orders.tasks import ship_within as ship  # type: ignore[import-not-found]  # of the example
 
 class Refused(Exception): pass
 

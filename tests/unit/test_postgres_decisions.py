@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from huey import keys
 from huey.storage.delivery import ChordStep, Claim, DeadLetter, Outgoing, Reservation, Settlement
 from huey.storage.memory import MemoryStorage
-from huey.storage.sql.postgres.filing import filed, unfiled
+from huey.storage.sql.filing import filed, unfiled
 from huey.storage.sql.postgres.reservations import decide
-from huey.storage.sql.postgres.writes import Writes, completed, partial_of
+from huey.storage.sql.writes import Writes, completed, partial_of
 
 KEYS = st.sampled_from(["a", "b", "c"])
 VALUES = st.sampled_from([b"1", b"2"])

@@ -3,6 +3,7 @@
 
 local list, ends = take_declared(), take()
 local present = {}
+may_exceed_memory()
 for index = 0, tonumber(take()) - 1 do
   local key = take_key()
   if has(key) then

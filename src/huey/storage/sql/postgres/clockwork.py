@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from huey.storage.delivery import Due, Move, Outgoing, Scheduled
+from huey.storage.sql.filing import filed, unfiled
 from huey.storage.sql.postgres.certainty import Ticket
 from huey.storage.sql.postgres.core import CLOCK, columns
-from huey.storage.sql.postgres.filing import FOREIGN, filed, unfiled
 from huey.storage.sql.postgres.queueing import count_ready
 from huey.storage.sql.postgres.reservations import decide
 from huey.storage.sql.postgres.settling import PostgresSettling
@@ -42,6 +42,11 @@ WHERE id = ANY (ARRAY(
   SELECT id FROM {p}_schedule WHERE id = ANY (%(id)b::bigint[]) AND queue = %(queue)s
   ORDER BY id FOR UPDATE))
 """
+#: Whether a row of the schedule was filed by somebody else, as in ``sql/filing.py``.
+FOREIGN = (
+    "abs((timestamp - floor(timestamp)) * 1e6 - floor((timestamp - floor(timestamp)) * 1e6) - 0.5)"
+    " > 0.25"
+)
 UNVERIFIED = f"""
 SELECT id, data, timestamp FROM {{p}}_schedule
 WHERE queue = %(queue)s AND id > %(after)s AND id <> ALL (%(seen)b::bigint[]) AND {FOREIGN}

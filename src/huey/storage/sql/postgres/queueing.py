@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from huey.exceptions import UnknownOutcome
 from huey.storage.delivery import Outgoing
+from huey.storage.sql.filing import filed
 from huey.storage.sql.postgres.borrowed import borrow
 from huey.storage.sql.postgres.certainty import Ticket
 from huey.storage.sql.postgres.core import CLOCK, columns
 from huey.storage.sql.postgres.errors import ConnectionLost
-from huey.storage.sql.postgres.filing import filed
 from huey.storage.sql.postgres.reservations import Decision, decide
 from huey.storage.sql.postgres.values import PostgresValues
 from huey.timing import to_epoch

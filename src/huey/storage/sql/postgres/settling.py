@@ -16,7 +16,7 @@ from huey.storage.sql.postgres.errors import InDoubt
 from huey.storage.sql.postgres.queueing import count_ready
 from huey.storage.sql.postgres.reservations import decide
 from huey.storage.sql.postgres.values import DROP, DROP_IF, pairs
-from huey.storage.sql.postgres.writes import Writes, completed, partial_of
+from huey.storage.sql.writes import Writes, completed, partial_of
 
 if TYPE_CHECKING:
     from psycopg import Connection

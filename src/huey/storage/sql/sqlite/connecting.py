@@ -9,7 +9,6 @@ import sqlite3
 import threading
 import time
 import urllib.parse
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -18,8 +17,9 @@ from typing import Any, ClassVar, TypeVar
 from huey.storage.bells import Bells
 from huey.storage.delivery import LosslessStorage
 from huey.storage.sql import BaseSqlStorage
-from huey.storage.sql.sqlite import schema
+from huey.storage.sql.sqlite import forking, schema
 from huey.storage.sql.sqlite.errors import SqliteFailure, explained
+from huey.storage.sql.sqlite.forking import within_sqlite
 from huey.storage.sql.sqlite.gate import Gate
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
         self._bells = Bells(directory)
         self._gate = Gate(directory and directory / "gate")
         super().__init__(name, create_tables=create_tables)
-        _storages.add(self)
+        forking.register(self)
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # half built, or at the end of the interpreter
@@ -127,12 +127,13 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
 
     def _open(self) -> Any:
         try:
-            conn = self._connect()
-            try:
-                self._set_up(conn)
-            except BaseException:
-                conn.close()
-                raise
+            with within_sqlite:
+                conn = self._connect()
+                try:
+                    self._set_up(conn)
+                except BaseException:
+                    conn.close()
+                    raise
         except self.driver_errors as exc:
             raise explained(exc, self.filename, opening=True) from exc
         self._identity = self._identify()
@@ -199,9 +200,10 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
             conn = self._writer(durable)
             try:
                 self._enter()
-                conn.execute("BEGIN IMMEDIATE")
-                result = work(conn)
-                conn.execute("COMMIT")
+                with within_sqlite:
+                    conn.execute("BEGIN IMMEDIATE")
+                    result = work(conn)
+                    conn.execute("COMMIT")
             except self.driver_errors as exc:
                 self._leave_transaction(conn)
                 self._drop_writer()
@@ -219,7 +221,8 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
             conn = self._writer(durable)
             try:
                 self._enter()
-                changed: int = conn.execute(statement, params).rowcount
+                with within_sqlite:
+                    changed: int = conn.execute(statement, params).rowcount
             except self.driver_errors as exc:
                 self._leave_transaction(conn)
                 self._drop_writer()
@@ -284,7 +287,8 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
 
     def _rows(self, conn: Any, query: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:
-            rows: list[tuple[Any, ...]] = conn.execute(query, params).fetchall()
+            with within_sqlite:
+                rows: list[tuple[Any, ...]] = conn.execute(query, params).fetchall()
         except self.driver_errors as exc:
             raise explained(exc, self.filename) from exc
         return rows
@@ -328,11 +332,8 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
         return closed
 
     def _disown(self) -> None:
-        """Forget, in a forked child, what belongs to the parent.
-
-        Not even closing is allowed: it could remove the log of a database that the parent uses.
-        """
-        _inherited.append((self._conn, self._readers))
+        """Forget, in a forked child, what belongs to the parent."""
+        forking.keep_for_ever([conn for conn in (self._conn, *self._readers) if conn is not None])
         self._conn, self._readers = None, []
         self._lock = threading.RLock()
         self._gate.close()
@@ -350,17 +351,3 @@ def _located(filename: str, is_uri: bool) -> tuple[str, str | None]:
     # Absolute: the process may change its directory, as daemons do.
     path = os.path.abspath(filename)
     return path, path
-
-
-_storages: weakref.WeakSet[SqliteConnecting] = weakref.WeakSet()
-#: Connections of a parent process: kept, for they would be closed if nobody held them.
-_inherited: list[Any] = []
-
-
-def _disown_all() -> None:
-    for storage in list(_storages):
-        storage._disown()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_disown_all)
