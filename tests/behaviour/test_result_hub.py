@@ -185,6 +185,19 @@ class TestFailures:
         while huey.result_count():
             await asyncio.sleep(0.001)
 
+    async def test_a_storage_that_cannot_remove_values_still_gives_them(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Keeping(DictStorage):
+            def delete_data(self, key: Any) -> bool:
+                raise NotImplementedError
+
+        huey = Huey(storage_class=Keeping)
+
+        assert [await soon(ready(huey, n)) for n in range(3)] == [0, 1, 2]
+
+        assert "cannot be removed" in caplog.text
+
     async def test_a_value_that_cannot_be_decoded_fails_and_stays(self) -> None:
         huey = MemoryHuey()
         result = ready(huey)

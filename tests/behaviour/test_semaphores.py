@@ -86,9 +86,9 @@ class TestByHand:
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Semaphore(MemoryHuey(), "one", **wrong)
 
-    def test_only_redis_has_a_client(self, huey: Huey) -> None:
+    def test_a_storage_without_a_client_has_none_to_give(self) -> None:
         with pytest.raises(ConfigurationError, match="Redis"):
-            _ = RedisSemaphore(huey, "one").conn
+            _ = RedisSemaphore(MemoryHuey(), "one").conn
 
 
 class TestDecorating:

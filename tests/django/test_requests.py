@@ -90,7 +90,7 @@ def test_exactly_the_committed_tasks_run_though_the_consumer_is_killed_twice(
 
 
 def wait_for(shipments: int) -> None:
-    from orders.models import Shipment  # type: ignore[import-not-found]  # of the example
+    from orders.models import Shipment
 
     until(lambda: Shipment.objects.count() >= shipments, f"{shipments} shipments")
 

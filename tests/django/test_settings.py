@@ -117,7 +117,8 @@ class TestOneQueue:
         module = reloaded(HUEY={**settings, "immediate": False})
 
         assert isinstance(module.HUEY, PriorityRedisHuey)
-        assert module.HUEY.storage.pool.connection_kwargs["port"] == 6380
+        storage: Any = module.HUEY.storage
+        assert storage.pool.connection_kwargs["port"] == 6380
 
     def test_a_class_of_the_project_gets_the_rest(self, reloaded: Reload, tmp_path: Path) -> None:
         settings = {"huey_class": "huey.SqliteHuey", "filename": tmp_path / "q.db", "fsync": True}

@@ -26,3 +26,10 @@ def where():
         "patched": bool(monkey and monkey.is_module_patched("socket")),
         "connected": connection.connection is not None,
     }
+
+
+@task()
+def touch(path):
+    """Leave a mark that others can see."""
+    with open(path, "w"):
+        pass

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from huey.app.polling import Poller
 from huey.app.state import logger
+from huey.exceptions import StorageError
 from huey.storage.delivery import Settlement
 
 if TYPE_CHECKING:
@@ -101,7 +102,13 @@ class HubWorker:
         while self._removals:
             some = self._removals[:PORTION]
             pairs = tuple((removal.key, removal.raw) for removal in some)
-            self._storage.settle([Settlement(delete_if=pairs)])
+            try:
+                self._storage.settle([Settlement(delete_if=pairs)])
+            except StorageError:
+                raise
+            # Another try would fail like this one, and hold up all who wait.
+            except Exception:
+                logger.exception("%d results were read, but cannot be removed.", len(some))
             del self._removals[:PORTION]
             self._tell((removal.loop, removal.done) for removal in some)
 
@@ -167,6 +174,6 @@ def _portions(keys: Iterable[str]) -> Iterator[list[str]]:
         yield some
 
 
-def _call_all(notices: list[_Notice]) -> None:
+def _call_all(notices: list[Notice]) -> None:
     for notice in notices:
         notice()

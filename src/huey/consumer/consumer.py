@@ -152,6 +152,8 @@ class Consumer:
         self._set_signal_handlers()
         self._say_hello()
         self._sign_on()
+        for warning in self.huey._lossless.check():
+            logger.warning("%s", warning)
         self.crew.start()
 
     def _say_hello(self) -> None:

@@ -107,6 +107,7 @@ class Bells:
         self._boot = _boot()
         self._lists: dict[str, tuple[int, list[str]]] = {}
         self._deaf: dict[str, weakref.WeakSet[Bell]] = {}
+        self._folders: dict[str, str] = {}
 
     def hang(self, group: str, name: str) -> Bell:
         """Hang a bell, deaf if need be; a name is used by one process at a time."""
@@ -173,14 +174,20 @@ class Bells:
                     os.unlink(path)
 
     def _path(self, group: str, name: str) -> Path:
-        assert self._directory is not None
-        return self._directory / _short(group) / f"{_short(name)}.{self._boot[:8]}"
+        return Path(self._folder(group), f"{_short(name)}.{self._boot[:8]}")
+
+    def _folder(self, group: str) -> str:
+        folder = self._folders.get(group)
+        if folder is None:
+            assert self._directory is not None
+            folder = self._folders[group] = os.path.join(self._directory, _short(group))
+        return folder
 
     def _listed(self, group: str) -> list[str]:
         """List the paths of a group; the directory is read again only after it has changed."""
         if self._directory is None:
             return []
-        folder = os.path.join(self._directory, _short(group))
+        folder = self._folder(group)
         try:
             changed = os.stat(folder).st_mtime_ns
             known = self._lists.get(group)

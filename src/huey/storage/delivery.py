@@ -222,6 +222,10 @@ class LosslessStorage(GuardingStorage):
         """Read the storage's clock, in epoch seconds."""
         raise NotImplementedError
 
+    def check(self) -> list[str]:
+        """Say what about this server or file endangers a queue; one line for the operator each."""
+        return []
+
     # ── producers ──────────────────────────────────────────────────────────────────────────────
 
     def enqueue_many(self, messages: Sequence[Outgoing]) -> list[str | None]:

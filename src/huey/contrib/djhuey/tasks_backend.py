@@ -32,6 +32,7 @@ from huey.contrib.djhuey.tasks_records import (
     result_of,
     save,
 )
+from huey.exceptions import TaskTimeout
 from huey.tasks.task import new_id
 
 if TYPE_CHECKING:
@@ -50,6 +51,17 @@ _COPIED = (
     "last_attempted_at",
     "status",
     "worker_ids",
+)
+
+#: The signals that tell of an end outside of the task function.
+_ENDS = (
+    S.SIGNAL_REVOKED,
+    S.SIGNAL_EXPIRED,
+    S.SIGNAL_CANCELED,
+    S.SIGNAL_TIMEOUT,
+    S.SIGNAL_ERROR,
+    S.SIGNAL_DEAD,
+    S.SIGNAL_INTERRUPTED,
 )
 
 #: Set by ``serve``.
@@ -261,9 +273,7 @@ def _declare(huey: Huey) -> None:
         refreshing = closing(function, lambda: huey.immediate)
         wrapper: Any = huey.task(context=True, name=name)(refreshing)
         wrapper.task_class.djtasks_wrapper = wrapper
-    huey.signal(
-        S.SIGNAL_REVOKED, S.SIGNAL_EXPIRED, S.SIGNAL_CANCELED, S.SIGNAL_DEAD, S.SIGNAL_INTERRUPTED
-    )(functools.partial(_note, huey))
+    huey.signal(*_ENDS)(functools.partial(_note, huey))
 
 
 def _run(
@@ -299,23 +309,29 @@ def _note(huey: Huey, signal: str, task: Task, *args: Any, **kwargs: Any) -> Non
     """Record what happened to a task of ours outside of its function."""
     if huey._registry.task_to_string(type(task)) not in (_string(_PLAIN), _string(_COROUTINE)):
         return
+    if signal == S.SIGNAL_INTERRUPTED:
+        tasks_life.put_back(huey, task.id)
+    elif signal == S.SIGNAL_DEAD or not task.retries:
+        error = _end_of(signal, task, *args)
+        tasks_life.give_up(huey, task.id, error, HueyBackend)
+
+
+def _end_of(signal: str, task: Task, *args: Any) -> BaseException:
+    """Say in an exception how a task ended."""
     match signal:
-        case S.SIGNAL_INTERRUPTED:
-            tasks_life.put_back(huey, task.id)
         case S.SIGNAL_REVOKED:
-            _give_up(huey, task, tasks_life.TaskRevoked("The task was revoked."))
+            return tasks_life.TaskRevoked("The task was revoked.")
         case S.SIGNAL_EXPIRED:
             text = f"The task was to start until {task.expires_resolved}."
-            _give_up(huey, task, tasks_life.TaskExpired(text))
+            return tasks_life.TaskExpired(text)
         case S.SIGNAL_DEAD:
-            _give_up(huey, task, tasks_life.TaskLost(f"The task was given up: {args}."))
-        case S.SIGNAL_CANCELED if not task.retries:
-            text = "The task was cancelled before it started."
-            _give_up(huey, task, tasks_life.TaskCancelled(text))
-
-
-def _give_up(huey: Huey, task: Task, error: tasks_life.NotRun) -> None:
-    tasks_life.give_up(huey, task.id, error, HueyBackend)
+            return tasks_life.TaskLost(f"The task was given up: {args[0]}.")
+        case S.SIGNAL_TIMEOUT:
+            return TaskTimeout(f"The task ran longer than {task.timeout} s.")
+        case S.SIGNAL_ERROR:
+            error: BaseException = args[0]
+            return error
+    return tasks_life.TaskCancelled("The task was cancelled before it started.")
 
 
 def _string(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from traceback import format_exception
@@ -128,6 +129,9 @@ class Life:
         if isinstance(error, Interrupted):
             self._wait_again()
             return
+        if isinstance(error, asyncio.CancelledError):
+            # The consumer cancels what is interrupted or too late, and says which by a signal.
+            return
         if isinstance(error, KeyboardInterrupt) and self._huey.immediate:
             # It came from the person at the keyboard, who wants the program to end.
             return
@@ -158,8 +162,8 @@ class Life:
         signal.send_robust(self._sender, task_result=self.result)
 
 
-def give_up(huey: Huey, result_id: str, error: NotRun, sender: type) -> None:
-    """Note that a task will not run, unless its record has an end already."""
+def give_up(huey: Huey, result_id: str, error: BaseException, sender: type) -> None:
+    """Note that a task ended without a value, unless its record has an end already."""
     record = load(huey, result_id)
     result = None if record is None else result_of(record)
     if result is None or result.is_finished:

@@ -13,6 +13,8 @@ from huey.storage.redis.instants import due_of, filed, is_ours
 from huey.storage.redis.presence import pairs
 from huey.storage.redis.producing import Producing
 
+#: Scheduled messages that one script looks at.
+_PORTION = 500
 #: Scheduled messages that `unverified` looks at in one call, at most, once it has seen all.
 _SCAN = 50_000
 
@@ -59,13 +61,13 @@ class Clockwork(Producing):
         """List scheduled messages that we have not filed; the scan goes on with each call."""
         scanned = 0
         while len(self._found) < limit and (scanned < _SCAN or not self._scanned_all):
-            self._scan_cursor, portion = self._run("unverified", (self._scan_cursor, CHUNK))
+            self._scan_cursor, portion = self._run("unverified", (self._scan_cursor, _PORTION))
             for scheduled in _scheduled(portion, copies=False):
                 name = hash((scheduled.data, scheduled.due))
                 if name not in self._listed:
                     self._listed.add(name)
                     self._found.append(scheduled)
-            scanned += CHUNK
+            scanned += _PORTION
             if self._scan_cursor == b"0":
                 self._scanned_all = True
                 break

@@ -6,8 +6,11 @@ local function mark_name(data)
   return redis.sha1hex(sub(data, 1, 4096))
 end
 
+local touched
+
 local function seconds()
-  return string.format('%.0f', micros() / 1000000)
+  touched = touched or string.format('%.0f', micros() / 1000000)
+  return touched
 end
 
 local function begin_at(data, attempt)

@@ -26,9 +26,10 @@ T = TypeVar("T")
 
 logger = logging.getLogger("huey.storage")
 
-#: Pages after which a commit moves the log into the database; SQLite's default of 1000 would sync
-#: the disk twice every few thousand tasks. Below 4096, so that looking up a page stays one step.
-_CHECKPOINT_PAGES = 4000
+#: Pages after which a commit moves the log into the database. Each sync of a log that grows costs
+#: about twice that of one whose space is used again, so it is small and reaches its size soon; half
+#: of SQLite's default, which still syncs the disk only twice for some hundred tasks.
+_CHECKPOINT_PAGES = 500
 #: The log is kept for reuse, as long as it is not larger than this, in bytes: four checkpoints.
 _LOG_LIMIT = 64 * 1024 * 1024
 _MAX_IDLE_READERS = 8
@@ -113,6 +114,10 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
 
     def _create_connection(self) -> Any:
         """Open the connection that writes."""
+        with within_sqlite:
+            return self._create_writer()
+
+    def _create_writer(self) -> Any:
         conn = self._open()
         (self._durable,) = conn.execute("PRAGMA synchronous").fetchone()
         (mode,) = conn.execute("PRAGMA journal_mode").fetchone()
@@ -173,12 +178,13 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
 
     def _make_tables(self, conn: Any) -> None:
         try:
-            if not schema.is_complete(conn):
-                conn.execute(self.begin_sql)
-                for statement in schema.statements(self._strict_fifo):
-                    conn.execute(statement)
-                conn.execute("COMMIT")
-            schema.check(conn, self.filename)
+            with within_sqlite:
+                if not schema.is_complete(conn):
+                    conn.execute(self.begin_sql)
+                    for statement in schema.statements(self._strict_fifo):
+                        conn.execute(statement)
+                    conn.execute("COMMIT")
+                schema.check(conn, self.filename)
         except self.driver_errors as exc:
             raise explained(exc, self.filename, opening=True) from exc
         finally:
@@ -237,7 +243,8 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
         conn = self.conn
         sync = self._durable if durable else self._relaxed
         if sync != self._sync:
-            conn.execute(f"PRAGMA synchronous = {sync}")
+            with within_sqlite:
+                conn.execute(f"PRAGMA synchronous = {sync}")
             self._sync = sync
         return conn
 
@@ -250,7 +257,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
 
     def _leave_transaction(self, conn: Any) -> None:
         if conn.in_transaction:
-            with contextlib.suppress(*self.driver_errors):
+            with contextlib.suppress(*self.driver_errors), within_sqlite:
                 conn.execute("ROLLBACK")
 
     def _drop_writer(self) -> None:
@@ -259,7 +266,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
             return  # the data live in this very connection
         conn, self._conn = self._conn, None
         if conn is not None:
-            with contextlib.suppress(*self.driver_errors):
+            with contextlib.suppress(*self.driver_errors), within_sqlite:
                 conn.close()
 
     # ── reading ────────────────────────────────────────────────────────────────────────────────
@@ -277,12 +284,14 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
         try:
             rows = self._rows(conn, query, params)
         except BaseException:
-            conn.close()
+            with within_sqlite:
+                conn.close()
             raise
         if len(self._readers) < _MAX_IDLE_READERS:
             self._readers.append(conn)
         else:
-            conn.close()
+            with within_sqlite:
+                conn.close()
         return rows
 
     def _rows(self, conn: Any, query: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -321,7 +330,7 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
 
     def close(self) -> bool:
         """Close all connections; False if none was open. They are reopened when needed."""
-        with self._lock:
+        with self._lock, within_sqlite:
             if self._conn is not None:
                 self._leave_transaction(self._conn)
             closed = super().close()

@@ -26,29 +26,38 @@ class Forkable(Protocol):
 
 
 class _Barrier:
-    """Counts the threads within SQLite, and lets none in while the process forks."""
+    """Counts the threads within SQLite, and lets none in while the process forks.
+
+    A thread may enter several times.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.Lock())
         self._within = 0
         self._is_forking = False
+        self._own = threading.local()
 
     def __enter__(self) -> None:
-        with self._changed:
-            while self._is_forking:
-                self._changed.wait()
-            self._within += 1
+        depth = self._own.depth = getattr(self._own, "depth", 0) + 1
+        if depth == 1:
+            with self._changed:
+                while self._is_forking:
+                    self._changed.wait()
+                self._within += 1
 
     def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._within -= 1
-            if self._is_forking:
-                self._changed.notify_all()
+        self._own.depth -= 1
+        if self._own.depth == 0:
+            with self._changed:
+                self._within -= 1
+                if self._is_forking:
+                    self._changed.notify_all()
 
     def before_fork(self) -> None:
+        mine = 1 if getattr(self._own, "depth", 0) else 0
         with self._changed:
             self._is_forking = True
-            self._changed.wait_for(lambda: self._within == 0, _PATIENCE)
+            self._changed.wait_for(lambda: self._within == mine, _PATIENCE)
 
     def after_fork(self) -> None:
         with self._changed:

@@ -33,9 +33,7 @@ class Gate:
 
     def enter(self, timeout: float) -> bool:
         """Wait for at most ``timeout`` seconds; False if the gate was taken all the time."""
-        if self._path is None or not self._is_open():
-            return True
-        if self._take():
+        if not self._is_open() or self._take():
             return True
         deadline = time.monotonic() + timeout
         longest = _FIRST
@@ -65,9 +63,11 @@ class Gate:
         return True
 
     def _is_open(self) -> bool:
+        """Open the lock file if that is possible."""
         if self._fd >= 0:
             return True
-        assert self._path is not None
+        if self._path is None:
+            return False
         try:
             self._path.parent.mkdir(exist_ok=True)
             self._fd = os.open(self._path, os.O_RDONLY | os.O_CREAT, 0o666)
