@@ -1,25 +1,17 @@
-"""No task is lost when consumers die, on the embedded default."""
+"""No task is lost when consumers die."""
 
 import os
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from huey.api import Result
-from tests.processes import Application, application, wait_until
+from tests.processes import Application, wait_until
 
 WORKERS = 4
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[Application]:
-    with application(f"sqlite:////{tmp_path / 'queue.db'}", tmp_path) as opened:
-        yield opened
 
 
 def test_ten_kills_under_load_lose_nothing_and_repeat_only_what_was_running(
@@ -47,15 +39,15 @@ def test_ten_kills_under_load_lose_nothing_and_repeat_only_what_was_running(
     assert sum(count - 1 for count in runs.values()) <= kills * WORKERS
 
 
-def test_two_consumers_and_three_producers_share_one_file(app: Application) -> None:
+def test_two_consumers_and_three_producers_share_one_file(sqlite_app: Application) -> None:
     each = 200
     for _ in range(2):
-        app.start_consumer("-w", "2")
+        sqlite_app.start_consumer("-w", "2")
 
     producers = [
         subprocess.Popen(
             [sys.executable, "-c", PRODUCER, str(start), str(start + each)],
-            env=app.environment,
+            env=sqlite_app.environment,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -64,8 +56,8 @@ def test_two_consumers_and_three_producers_share_one_file(app: Application) -> N
     errors = [producer.communicate()[1] for producer in producers]
 
     assert errors == ["", "", ""]
-    wait_until(lambda: app.huey.result_count() == 3 * each, "all results")
-    assert app.notes() == {str(n): 1 for n in range(3 * each)}
+    wait_until(lambda: sqlite_app.huey.result_count() == 3 * each, "all results")
+    assert sqlite_app.notes() == {str(n): 1 for n in range(3 * each)}
 
 
 PRODUCER = """
@@ -111,21 +103,21 @@ def test_a_task_that_lets_nothing_else_run_is_not_taken_for_dead(app: Applicatio
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux: prlimit")
-def test_a_full_disk_costs_no_outcome(app: Application) -> None:
-    consumer = app.start_consumer("-w", "2")
-    assert app.module.add(1, 1).get(blocking=True, timeout=30) == 2
-    running = [app.module.waits_for("gate"), app.module.waits_for("gate")]
-    app.wait_for_note("started gate", 2)
+def test_a_full_disk_costs_no_outcome(sqlite_app: Application) -> None:
+    consumer = sqlite_app.start_consumer("-w", "2")
+    assert sqlite_app.module.add(1, 1).get(blocking=True, timeout=30) == 2
+    running = [sqlite_app.module.waits_for("gate"), sqlite_app.module.waits_for("gate")]
+    sqlite_app.wait_for_note("started gate", 2)
 
     resource.prlimit(consumer.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
-    (app.folder / "gate").touch()
+    (sqlite_app.folder / "gate").touch()
     consumer.wait_for_log("Cannot use the storage")
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     resource.prlimit(consumer.pid, resource.RLIMIT_FSIZE, unlimited)
 
     assert [r.get(blocking=True, timeout=30) for r in running] == ["gate", "gate"]
-    assert app.notes()["started gate"] == 2
-    assert app.module.add(2, 2).get(blocking=True, timeout=30) == 4
+    assert sqlite_app.notes()["started gate"] == 2
+    assert sqlite_app.module.add(2, 2).get(blocking=True, timeout=30) == 4
 
 
 def test_a_producer_that_is_killed_leaves_whole_messages_only(app: Application) -> None:

@@ -2,30 +2,25 @@
 
 import random
 import select
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from huey import chord
-from tests.processes import Application, application, wait_until
+from tests.processes import Application, wait_until
 
 CHAINS = CHORDS = 200
 MEMBERS = 10
 KILLS = 8
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[Application]:
-    with application(f"sqlite:////{tmp_path / 'queue.db'}", tmp_path) as opened:
-        yield opened
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["thread", "process"])
-def test_every_chain_and_every_chord_finishes(app: Application, kind: str) -> None:
+def test_every_chain_and_every_chord_finishes(
+    app: Application, kind: str, record_property: Callable[[str, object], None]
+) -> None:
     seed = random.randrange(10**6)
-    print(f"seed {seed}")
+    record_property("seed", seed)
     dice = random.Random(seed)
     module, huey = app.module, app.huey
 

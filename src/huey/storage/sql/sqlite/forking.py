@@ -32,7 +32,8 @@ class _Barrier:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._within = 0
         self._is_forking = False
         self._own = threading.local()
@@ -40,7 +41,7 @@ class _Barrier:
     def __enter__(self) -> None:
         depth = self._own.depth = getattr(self._own, "depth", 0) + 1
         if depth == 1:
-            with self._changed:
+            with self._lock:
                 while self._is_forking:
                     self._changed.wait()
                 self._within += 1
@@ -48,7 +49,7 @@ class _Barrier:
     def __exit__(self, *_: object) -> None:
         self._own.depth -= 1
         if self._own.depth == 0:
-            with self._changed:
+            with self._lock:
                 self._within -= 1
                 if self._is_forking:
                     self._changed.notify_all()
