@@ -205,7 +205,7 @@ class TestValues:
     @pytest.mark.parametrize(
         "value",
         [Point(1, 2), Thing("a"), OrderedDict(), object(), len, 1j, type("Text", (str,), {})("a")],
-        ids=repr,
+        ids=lambda value: type(value).__name__,
     )
     @both
     def test_what_would_arrive_as_something_else_is_refused(

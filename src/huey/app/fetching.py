@@ -63,7 +63,7 @@ class Fetch:
         """Let the timeout strike in time: the storage was looked at."""
         if self._alarm is not None:
             self._alarm.cancel()
-            pass
+            self._alarm = self.loop.call_at(self._deadline, self._give_up)
 
     def close(self) -> None:
         """Stop the clock."""

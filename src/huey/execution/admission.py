@@ -26,11 +26,7 @@ def is_ready(task: Task, now: datetime) -> bool:
 
 def is_expired(task: Task, now: datetime) -> bool:
     """Tell whether it is too late to start; at the very instant of expiry it is not."""
-    if task.expires_resolved is None:
-        return False
-    if isinstance(task.expires, int | float) and task.expires <= 0:
-        return task.expires_resolved <= now
-    return task.expires_resolved < now
+    return task.expires_resolved is not None and task.expires_resolved < now
 
 
 def in_force(flag: tuple[datetime | None, bool], now: datetime) -> bool:
