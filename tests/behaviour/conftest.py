@@ -1,14 +1,25 @@
-"""A Huey on each storage that there is: whoever asks for `make_huey` or `huey` runs on all."""
+"""A Huey on each storage that there is: whoever asks for `make_huey` or `huey` runs on several.
 
-import importlib.util
+Memory and SQLite by default; HUEY_BEHAVIOUR_STORAGES names others, with commas, or is "all".
+"""
+
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from huey.api import Huey, MemoryHuey, SqliteHuey
+from huey.api import (
+    FileHuey,
+    Huey,
+    MemoryHuey,
+    PostgresHuey,
+    PriorityRedisExpireHuey,
+    PriorityRedisHuey,
+    SqliteHuey,
+)
 from tests.behaviour.driving import News
 
 
@@ -18,28 +29,41 @@ class MakeHuey(Protocol):
     def __call__(self, name: str = "app", *, mixin: type | None = None, **options: Any) -> Huey: ...
 
 
-Options = Callable[[Path], dict[str, Any]]
+Options = Callable[[pytest.FixtureRequest, Path], dict[str, Any]]
 
-#: The storages: class, options that give it a place of its own, and the module that must exist.
-STORAGES: dict[str, tuple[type[Huey], Options, str]] = {
-    "memory": (MemoryHuey, lambda place: {}, "huey.storage.memory"),
-    "sqlite": (SqliteHuey, lambda place: {"filename": f"{place}.db"}, "huey.storage.sql.sqlite"),
+
+def _redis(request: pytest.FixtureRequest, place: Path) -> dict[str, Any]:
+    return {"url": request.getfixturevalue("valkey_url")}
+
+
+#: The storages with priorities: class, and the options that give it a place of its own.
+STORAGES: dict[str, tuple[type[Huey], Options]] = {
+    "memory": (MemoryHuey, lambda request, place: {}),
+    "sqlite": (SqliteHuey, lambda request, place: {"filename": f"{place}.db"}),
+    "file": (FileHuey, lambda request, place: {"path": str(place)}),
+    "postgres": (
+        PostgresHuey,
+        lambda request, place: {"dsn": request.getfixturevalue("postgres_url")},
+    ),
+    "redis": (PriorityRedisHuey, _redis),
+    "redis-expire": (
+        PriorityRedisExpireHuey,
+        lambda request, place: {**_redis(request, place), "expire_time": 600},
+    ),
 }
 
-
-def _available() -> list[str]:
-    return [name for name, (_, _, module) in STORAGES.items() if importlib.util.find_spec(module)]
+_ASKED = os.environ.get("HUEY_BEHAVIOUR_STORAGES", "memory,sqlite")
 
 
-@pytest.fixture(params=_available())
+@pytest.fixture(params=list(STORAGES) if _ASKED == "all" else _ASKED.split(","))
 def make_huey(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeHuey]:
     """A function that builds Hueys on the storage of this run."""
-    kind, options_for, _ = STORAGES[request.param]
+    kind, options_for = STORAGES[request.param]
     numbers = itertools.count()
     made: list[Huey] = []
 
     def make(name: str = "app", *, mixin: type | None = None, **options: Any) -> Huey:
-        place = options_for(tmp_path / f"{next(numbers)}")
+        place = options_for(request, tmp_path / f"{next(numbers)}")
         base = kind if mixin is None else type(mixin.__name__, (mixin, kind), {})
         made.append(base(name, **place, **options))
         return made[-1]

@@ -94,6 +94,18 @@ class TestLocks:
         assert lock.is_locked() is False
         assert lock.acquire() is True
 
+    def test_one_that_a_dead_consumer_held_is_freed(self, huey: Huey) -> None:
+        storage = huey._lossless
+        storage.sign_on("dead", {})
+        huey._holder = "dead"
+        huey.lock_task("mine").acquire()
+        huey._holder = None
+        huey.lock_task("of nobody").acquire()
+
+        storage.recover("dead")
+
+        assert (huey.is_locked("mine"), huey.is_locked("of nobody")) == (False, True)
+
     def test_a_time_to_live_is_positive(self, huey: Huey) -> None:
         for wrong in (0, -1):
             with pytest.raises(ValueError, match="ttl"):

@@ -83,4 +83,4 @@ def test_anything_that_has_a_clock_is_periodic() -> None:
     registry = Registry()
     registry.register(ByTheClock)
 
-    assert [type(task) for task in registry.periodic_tasks] == [ByTheClock]
+    assert [task.name for task in registry.periodic_tasks] == ["ByTheClock"]

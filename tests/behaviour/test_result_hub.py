@@ -89,6 +89,22 @@ class TestItsLife:
 
         assert await soon(ready(huey)) == 5
 
+    async def test_it_stops_waiting_as_soon_as_nobody_waits_any_more(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hub_module, "LINGER", 4 * PATIENCE)
+        huey = MemoryHuey()
+        waiting = asyncio.ensure_future(huey.task()(lambda: 5)())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            while hub(huey)._waiter is None:
+                await asyncio.sleep(0)
+
+            waiting.cancel()
+
+            while hub(huey)._waiter is not None:
+                await asyncio.sleep(0)
+
     async def test_it_keeps_no_storage_alive_when_it_has_ended(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 import pytest
-from django.core.management.base import BaseCommand  # type: ignore[import-untyped]
+from django.core.management.base import BaseCommand
 
 from huey.consumer_options import ConsumerConfig, OptionParserHandler
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(long_flag, short, **kwargs)
 
 
-class Command(BaseCommand):  # type: ignore[misc]  # Django has no types
+class Command(BaseCommand):
     """A Django command that takes the options, as run_djangohuey does."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -73,7 +73,11 @@ def test_a_redis_server_is_taken_over(
 def test_a_postgres_database_is_taken_over(variant: str, postgres_url: str) -> None:
     recorded.fill_postgres(variant, postgres_url)
 
-    check(PostgresHuey(NAME, dsn=postgres_url), variant)
+    huey = PostgresHuey(NAME, dsn=postgres_url)
+    try:
+        check(huey, variant)
+    finally:
+        huey.storage.close()
 
 
 SERIALIZERS: dict[str, Callable[[], Serializer]] = {

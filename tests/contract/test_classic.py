@@ -11,7 +11,7 @@ from huey.constants import EmptyData
 from huey.storage.base import BaseStorage, Key, MaybeBytes
 from huey.storage.blackhole import BlackHoleStorage
 from huey.storage.classic import ClassicDelivery, lossless
-from huey.storage.delivery import Move, Outgoing, Settled, Settlement
+from huey.storage.delivery import Move, Outgoing, Reservation, Settled, Settlement
 from huey.storage.memory import MemoryStorage
 from huey.testing.storage_contract import (
     ClassicContract,
@@ -129,7 +129,7 @@ class TestItsAdapter(SettlingContract, WaitingContract, LetterContract):
     shares_data = False
     expires_data = False
     # The adapter's few marks do not age.
-    test_sweeping_removes_untouched_marks = None
+    test_sweeping_removes_untouched_marks = None  # type: ignore[assignment]  # switched off
 
     @pytest.fixture
     def make_storage(self) -> MakeStorage:
@@ -176,6 +176,37 @@ def test_what_a_dead_worker_of_this_process_held_is_enqueued_again() -> None:
 
     (claim,) = adapter.claim("c", 1)
     assert (claim.data, claim.attempt) == (b"a", 2)
+
+
+def test_consumers_of_this_process_are_known_to_it() -> None:
+    adapter = lossless(ListStorage())
+    adapter.sign_on("c", {"pid": 1})
+
+    assert adapter.heartbeat("c") is True
+    assert adapter.heartbeat("nobody") is False
+    assert [(record.id, record.beat) for record in adapter.consumers()] == [("c", 1)]
+    assert adapter.recover("c", beat=0) == 0
+    fill(adapter, b"a")
+    adapter.claim("c", 1)
+    adapter.sign_off("c")
+    assert adapter.consumers() == []
+    assert adapter.enqueued_items() == [b"a"]
+
+
+def test_reservations_are_kept_over_the_classic_methods() -> None:
+    adapter = lossless(ListStorage())
+    wishes = [Reservation("u", f"id-{number}") for number in range(3)]
+
+    replies = adapter.enqueue_many([Outgoing(b"m", reservation=wish) for wish in wishes])
+    replies += adapter.enqueue_many([Outgoing(b"again", reservation=wishes[0])])
+    replacing = Reservation("u", "id-9", revoke_with=b"flag")
+    replies += adapter.enqueue_many([Outgoing(b"new", reservation=replacing)])
+
+    assert replies == [None, "id-0", "id-0", None, "id-0"]
+    assert adapter.enqueued_items() == [b"m", b"again", b"new"]
+    assert adapter.peek_data("r:id-0") == b"flag"
+    with pytest.raises(NotImplementedError):
+        adapter.enqueue_many([Outgoing(b"x", reservation=Reservation("v", "id", ttl=5))])
 
 
 def test_due_messages_are_shown_until_they_are_promoted() -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,13 @@ if str(PROJECT) not in sys.path:
 
 import django  # noqa: E402
 
+_zone = os.environ.get("TZ")
 django.setup()
+# Django sets the zone of the whole process, and other tests run in it, too.
+os.environ.pop("TZ", None)
+if _zone is not None:
+    os.environ["TZ"] = _zone
+time.tzset()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -22,12 +23,15 @@ def test_ten_kills_under_load_lose_nothing_and_repeat_only_what_was_running(
     plain = [module.noted.s(n, 0.004) for n in range(kills * each)]
     retried = [module.noted_at_second_try.s(n, 0.004) for n in range(10_000, 10_050)]
     delayed = [module.noted.s(n, 0.004, delay=0.5) for n in range(20_000, 20_050)]
-    results = [Result(app.huey, task) for task in (*plain, *retried, *delayed)]
+    results: list[Result[int]] = [Result(app.huey, task) for task in (*plain, *retried, *delayed)]
     app.huey.enqueue_many([*plain, *retried, *delayed])
+
+    def enough(kill: int) -> bool:
+        return app.notes().total() >= kill * each * 0.8
 
     for kill in range(1, kills + 1):
         consumer = app.start_consumer("-w", str(WORKERS))
-        wait_until(lambda kill=kill: app.notes().total() >= kill * each * 0.8, "some work")
+        wait_until(partial(enough, kill), "some work")
         consumer.kill()
     app.start_consumer("-w", str(WORKERS))
 

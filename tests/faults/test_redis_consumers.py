@@ -20,7 +20,7 @@ def storage(valkey_url: str) -> Iterator[RedisStorage]:
 
 
 @pytest.fixture
-def server(valkey_url: str) -> Iterator["redis.Redis[bytes]"]:
+def server(valkey_url: str) -> Iterator["redis.Redis"]:
     with redis.Redis.from_url(valkey_url) as client:
         yield client
 

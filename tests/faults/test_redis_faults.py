@@ -53,7 +53,7 @@ def make(relay: Relay) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def server(valkey_url: str) -> Iterator["redis.Redis[bytes]"]:
+def server(valkey_url: str) -> Iterator["redis.Redis"]:
     with redis.Redis.from_url(valkey_url) as client:
         yield client
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from huey.consumer import heartbeat, identity, policy
+from huey.consumer import identity, policy
 from huey.consumer.heartbeat import Watch
 from huey.storage.delivery import ConsumerRecord
 from huey.storage.memory import MemoryStorage
@@ -31,7 +31,7 @@ def storage() -> Watched:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The watcher's monotonic clock."""
     clock = [1000.0]
-    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("huey.consumer.heartbeat.time.monotonic", lambda: clock[0])
     return clock
 
 

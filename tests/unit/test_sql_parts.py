@@ -1,6 +1,7 @@
 """The pure parts of the SQL storages: filing times, gathered writes, batches of statements."""
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from huey.storage.delivery import Claim, Outgoing, Settlement
 from huey.storage.sql.filing import filed, is_foreign, unfiled
 from huey.storage.sql.sqlite.batches import change_in, insert_rows, select_in
 from huey.storage.sql.sqlite.clockwork import _FOREIGN
+from huey.storage.sql.sqlite.filesystem import remote_kind
 from huey.storage.sql.writes import Writes
 
 #: Whole microseconds between the years 2001 and 2106, as seconds.
@@ -80,3 +82,30 @@ class TestBatches:
         query = "SELECT count(*), count(CASE b WHEN 'changed' THEN 1 END) FROM t"
         assert connection.execute(query).fetchone() == (count, len(wanted))
         connection.close()
+
+
+MOUNTS = r"""21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+40 21 0:35 / /srv/a\040share rw,relatime shared:20 - nfs4 server:/export rw,vers=4.2
+41 40 0:36 / /srv/a\040share/local rw - tmpfs tmpfs rw
+42 21 0:37 / /mnt/nfsdisk rw - xfs /dev/vdb rw
+"""
+
+
+class TestFileSystems:
+    @pytest.mark.parametrize(
+        ("path", "kind"),
+        [
+            ("/var/huey.db", None),
+            ("/srv/a share/huey.db", "nfs4"),
+            ("/srv/a share/deep/huey.db", "nfs4"),
+            ("/srv/a shared/huey.db", None),
+            ("/srv/a share/local/huey.db", None),
+            ("/mnt/nfsdisk/huey.db", None),
+        ],
+    )
+    def test_network_file_systems_are_recognised(self, path: str, kind: str | None) -> None:
+        assert remote_kind(path, MOUNTS) == kind
+
+    def test_an_unknown_table_names_nothing(self, tmp_path: Path) -> None:
+        assert remote_kind("/var/huey.db", "") is None
+        assert remote_kind(str(tmp_path)) in (None, "9p")

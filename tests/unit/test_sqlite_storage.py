@@ -1,4 +1,4 @@
-"""What the SQLite storage does beyond the contract: its file, its settings, its errors."""
+"""What the SQLite storage does beyond the contract: its tables, its settings, old neighbours."""
 
 import os
 import sqlite3
@@ -12,7 +12,7 @@ import pytest
 
 from huey.exceptions import ConfigurationError, StorageError
 from huey.storage.delivery import Outgoing, Settlement
-from huey.storage.sql.sqlite import CySqliteStorage, SqliteStorage
+from huey.storage.sql.sqlite import CySqliteStorage, SqliteStorage, letters
 from tests.compat.recorded import sqlite_file
 
 Make = Callable[..., SqliteStorage]
@@ -191,165 +191,6 @@ class TestSyncing:
         assert pragma(storage, "synchronous") == relaxed
 
 
-class TestTheFile:
-    def test_a_directory_is_refused_by_name(self, make: Make, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match=str(tmp_path)):
-            make(filename=tmp_path)
-
-    def test_a_missing_directory_is_named(self, make: Make, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match="in a directory that exists"):
-            make(filename=tmp_path / "nowhere" / "huey.db")
-
-    def test_another_kind_of_file_is_refused_and_kept(self, make: Make, path: Path) -> None:
-        path.write_bytes(b"These are no tables, but a novel. " * 100)
-
-        with pytest.raises(ConfigurationError, match="not an SQLite database"):
-            make()
-
-        assert path.read_bytes().startswith(b"These are no tables")
-
-    def test_the_tables_of_another_application_are_refused(
-        self, make: Make, raw: Callable[[], sqlite3.Connection]
-    ) -> None:
-        raw().execute("CREATE TABLE task (id integer PRIMARY KEY, title text, done bool)")
-
-        with pytest.raises((ConfigurationError, sqlite3.OperationalError)) as caught:
-            make()
-
-        assert "task" in str(caught.value) or "queue" in str(caught.value)
-
-    def test_a_file_that_cannot_be_written_is_named(self, make: Make, path: Path) -> None:
-        make()
-        storage = make(filename=f"file:{path}?mode=ro", uri=True)
-
-        with pytest.raises(StorageError, match=r"huey\.db.* cannot be written"):
-            storage.enqueue(b"a")
-
-        assert storage.queue_size() == 0
-
-    def test_a_uri_may_name_a_database_in_memory(self, make: Make, tmp_path: Path) -> None:
-        storage = make(filename="file:some?mode=memory", uri=True)
-
-        storage.enqueue(b"a")
-
-        assert storage.queue_size() == 1
-        assert list(tmp_path.iterdir()) == []
-
-    def test_a_relative_name_means_the_same_file_after_a_change_of_directory(
-        self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        storage = make(filename="huey.db")
-        storage.enqueue(b"a")
-        (tmp_path / "elsewhere").mkdir()
-        monkeypatch.chdir(tmp_path / "elsewhere")
-
-        storage.close()
-
-        assert storage.enqueued_items() == [b"a"]
-        assert not (tmp_path / "elsewhere" / "huey.db").exists()
-
-    @pytest.mark.parametrize("replaced", [True, False])
-    def test_a_deleted_or_replaced_file_is_opened_anew(
-        self, make: Make, path: Path, replaced: bool, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        storage = make()
-        storage.enqueue(b"lost with the file")
-        storage.queue_size()
-        path.rename(path.with_suffix(".old"))
-        if replaced:
-            make().enqueue(b"new")
-
-        storage.enqueue(b"mine")
-
-        assert make().enqueued_items() == ([b"new"] if replaced else []) + [b"mine"]
-        assert "deleted or replaced" in caplog.text
-
-    def test_a_database_in_memory_leaves_no_file(
-        self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-
-        make(filename=":memory:").enqueue(b"a")
-
-        assert list(tmp_path.iterdir()) == []
-
-
-class TestErrors:
-    def test_a_full_disk_takes_nothing_by_half_and_works_again_afterwards(self, make: Make) -> None:
-        storage = make()
-        storage.enqueue(b"before")
-        pages = pragma(storage, "page_count")
-        storage.conn.execute(f"PRAGMA max_page_count = {pages + 5}")
-
-        with pytest.raises(StorageError, match="disk is full") as caught:
-            storage.enqueue_many([Outgoing(bytes(9000)) for _ in range(20)])
-
-        assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
-        assert storage.enqueued_items() == [b"before"]
-        storage.enqueue(b"after")
-        assert storage.enqueued_items() == [b"before", b"after"]
-
-    def test_a_failed_commit_leaves_no_transaction_open(
-        self, make: Make, raw: Callable[[], sqlite3.Connection]
-    ) -> None:
-        storage = make()
-
-        def deny_commit(action: int, first: str | None, *_: Any) -> int:
-            refused = action == sqlite3.SQLITE_TRANSACTION and first == "COMMIT"
-            return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
-
-        storage.conn.set_authorizer(deny_commit)
-        with pytest.raises(StorageError):
-            storage.put_data("k", b"1")
-
-        raw().execute("BEGIN IMMEDIATE")
-        assert not storage.has_data_for_key("k")
-
-    def test_who_finds_it_locked_for_too_long_is_told_so(
-        self, make: Make, raw: Callable[[], sqlite3.Connection]
-    ) -> None:
-        storage = make(timeout=0.05)
-        other = raw()
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StorageError, match="locked"):
-            storage.enqueue(b"a")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            storage.put_data("k", b"1")
-        assert storage.queue_size() == 0
-
-        other.execute("ROLLBACK")
-
-        storage.enqueue(b"a")
-        assert storage.queue_size() == 1
-
-    def test_who_finds_the_gate_taken_for_too_long_is_told_so(self, make: Make) -> None:
-        holder, storage = make(), make(timeout=0.05)
-        assert holder._gate.enter(1)
-        try:
-            with pytest.raises(StorageError, match="have kept it locked"):
-                storage.enqueue(b"a")
-        finally:
-            holder._gate.leave()
-
-        storage.enqueue(b"a")
-
-    def test_without_a_place_for_bells_and_gate_all_works_by_polling(
-        self, make: Make, path: Path
-    ) -> None:
-        # A file where the directory should be: root could write into any directory.
-        Path(f"{path}-bells").write_text("in the way")
-        storage = make()
-        storage.sign_on("c", {})
-        storage.enqueue(b"a")
-
-        (claim,) = storage.claim("c", 1, block=1)
-
-        storage.settle([Settlement(claim, results=(("r", b"1"),))])
-        assert storage.wait_result("r", timeout=1)
-        assert storage.is_gone(storage.consumers()[0]) is None
-
-
 class TestClaims:
     def test_are_invisible_to_an_old_huey(
         self, make: Make, raw: Callable[[], sqlite3.Connection]
@@ -438,6 +279,60 @@ class TestTheSchedule:
         old.execute(file, (b"theirs later", 5.0))
         assert [item.data for item in storage.unverified()] == [b"theirs later"]
         assert len(make().unverified()) == 6
+
+
+class TestLeases:
+    def test_an_entry_that_an_old_huey_has_overwritten_does_not_expire(
+        self, make: Make, raw: Callable[[], sqlite3.Connection]
+    ) -> None:
+        storage = make()
+        storage.sign_on("c", {})
+        storage.lock("expiring", b"1", ttl=0.01)
+        storage.lock("held", b"1", holder="c")
+        raw().execute("UPDATE kv SET value = ?", (b"of an old one",))
+        assert not storage.wait_result("nothing", timeout=0.05)
+
+        storage.sweep(max_dead=9, max_dead_age=9e9, max_mark_age=9e9)
+        storage.recover("c")
+
+        assert storage.result_items() == {"expiring": b"of an old one", "held": b"of an old one"}
+        assert storage.sql("SELECT * FROM huey_lease", results=True) == []
+
+    def test_a_result_under_the_name_of_an_expiring_entry_stays(self, make: Make) -> None:
+        storage = make()
+        storage.lock("k", b"1", ttl=0.01)
+
+        storage.settle([Settlement(results=(("k", b"1"),))])
+
+        assert not storage.wait_result("nothing", timeout=0.05)
+        assert storage.peek_data("k") == b"1"
+
+
+class TestSweeping:
+    def test_an_endless_log_is_reported(
+        self, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        storage = make()
+        storage.enqueue(b"a")
+        monkeypatch.setattr(letters, "_ALARMING_LOG", 0)
+
+        storage.sweep(max_dead=9, max_dead_age=9e9, max_mark_age=9e9)
+
+        assert "huey.db-wal has grown" in caplog.text
+
+    def test_bells_of_consumers_that_nobody_knows_are_taken_down(
+        self, make: Make, path: Path
+    ) -> None:
+        storage = make()
+        group = storage._messages_group
+        storage._bells.hang(group, "never signed on").close()
+        storage.sign_on("c", {})
+        assert storage._bells.is_dead(group, "never signed on") is True
+
+        storage.sweep(max_dead=9, max_dead_age=9e9, max_mark_age=9e9)
+
+        assert storage._bells.is_dead(group, "never signed on") is None
+        assert storage._bells.is_dead(group, "c") is False
 
 
 class TestCySqlite:

@@ -237,7 +237,8 @@ class Executing(Scheduling, Revoking, Reporting):
             assert error_result is not None
             self._report_to_chord(task, error_result, aftermath)
         else:
-            self._emit(S.SIGNAL_RETRYING, task)
+            with outbox.visible(self, aftermath):
+                self._emit(S.SIGNAL_RETRYING, task)
             with outbox.collecting(self, aftermath):
                 self._requeue(task, outcome.retry_at)
 

@@ -59,6 +59,15 @@ class Consumer:
     worker_class: type[Worker] = Worker
     scheduler_class: type[Scheduler] = Scheduler
 
+    #: The Unix signal that came, and what it asks for.
+    _signum: int | None = None
+    _restart = False
+    _graceful = True
+    #: The thread that is in ``run``, and for how many seconds another one asked it to wait for
+    #: running tasks.
+    _runner: threading.Thread | None = None
+    _asked: tuple[float | None] | None = None
+
     def __init__(
         self,
         huey: Huey,
@@ -98,10 +107,8 @@ class Consumer:
         self._health_check = check_worker_health
         self._health_check_interval = float(health_check_interval)
         self._signal_actions = signal_actions(graceful_signal)
-        self._signum: int | None = None
-        self._restart = False
-        self._graceful = True
         self.stop_flag = threading.Event()
+        self._stopped = threading.Event()
         self._bell = Bell()
         if flush_locks or extra_locks:
             self.flush_locks(*(extra_locks or "").split(","))
@@ -195,12 +202,15 @@ class Consumer:
 
     def run(self) -> None:
         """Start, and return when the consumer has stopped."""
+        self._runner = threading.current_thread()
         try:
             self.start()
             while True:
                 self.loop()
         except ConsumerStopped:
             pass
+        finally:
+            self._stopped.set()
         self.huey.notify_interrupted_tasks()
         if self._restart:
             logger.info("Consumer will restart.")
@@ -213,6 +223,8 @@ class Consumer:
         Raises:
             ConsumerStopped: the consumer has stopped.
         """
+        if self.stop_flag.is_set():
+            raise ConsumerStopped
         try:
             self._bell.wait(self._tend(), self.crew.sentinels())
         except KeyboardInterrupt:
@@ -224,6 +236,8 @@ class Consumer:
             self._signum = None
             logger.info("Received %s", stop.name)
             self._stop_within(self._time_for_tasks(stop))
+        elif self._asked is not None:
+            self._stop_within(*self._asked)
         if self.stop_flag.is_set():
             raise ConsumerStopped
         return time.monotonic()
@@ -236,8 +250,14 @@ class Consumer:
 
     def stop(self, graceful: bool = False) -> None:
         """Stop; running tasks are waited for if ``graceful``, else given back."""
-        self._stop_within(self.shutdown_timeout if graceful else 0.0)
+        timeout = self.shutdown_timeout if graceful else 0.0
+        if self._runner is None or self._runner is threading.current_thread():
+            self._stop_within(timeout)
+            return
+        # Only one thread may wait for the workers: the one that is in run().
+        self._asked = (timeout,)
         self._bell.ring()
+        self._stopped.wait()
 
     def _time_for_tasks(self, stop: Stop) -> float | None:
         """Give the seconds that running tasks may still take; None: as long as they need."""
@@ -259,6 +279,7 @@ class Consumer:
         else:
             self.crew.interrupt()
         self.crew.finish(policy.GRACE if timeout is None else max(timeout, 1.0))
+        self._stopped.set()
 
     def _wait_for_workers(self, timeout: float | None) -> bool:
         """Wait until the workers have ended; False if time ran out, or a second signal came."""

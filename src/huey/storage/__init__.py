@@ -25,7 +25,7 @@ _HOMES = {
     "CySqliteStorage": "huey.storage.sql.sqlite",
     "PostgresStorage": "huey.storage.sql.postgres",
     "FileStorage": "huey.storage.file",
-    "FileLock": "huey.storage.file",
+    "FileLock": "huey.storage.filelock",
     "EmptyData": "huey.constants",
     "ConfigurationError": "huey.exceptions",
 }

@@ -1,1 +1,1 @@
-"""What tests of applications and of storages may use: a pytest plugin, and the contract of storages."""
+"""What tests of applications and of storages may use."""

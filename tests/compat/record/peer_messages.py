@@ -17,11 +17,11 @@ import sys
 from collections import namedtuple
 from typing import Any
 
-from huey.serializer import Serializer, SignedSerializer
 from recorded_app import FAR, PAST, declare, describe_task, identify
 
 import huey
 from huey import registry
+from huey.serializer import Serializer, SignedSerializer
 
 #: Fields of a message in each generation of Huey.
 LENGTHS = {"2.0": 10, "2.4": 12, "3.0": 14, "3.3": 15}

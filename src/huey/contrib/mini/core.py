@@ -84,7 +84,7 @@ class MiniCore:
 
     @_last_check.setter
     def _last_check(self, instant: datetime) -> None:
-        pass
+        self._agenda.checked = to_epoch(instant, utc=False)
 
     # ── declaring ──────────────────────────────────────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -37,10 +38,23 @@ def read_all(descriptor: int) -> bytes:
     return b"".join(parts)
 
 
-def write(path: str, content: bytes, durable: bool = False) -> None:
+def write(path: str, content: bytes) -> None:
     """Write a file in one go: who looks finds the old one or the new one."""
-    write_unfinished(path + UNFINISHED, content, durable)
+    write_unfinished(path + UNFINISHED, content, durable=False)
     os.replace(path + UNFINISHED, path)
+
+
+def write_new(path: str, content: bytes) -> None:
+    """Write a file that is not there, as a rule, and that nobody looks at now."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except (FileExistsError, FileNotFoundError):
+        write(path, content)
+        return
+    try:
+        write_at(descriptor, content, 0)
+    finally:
+        os.close(descriptor)
 
 
 def write_unfinished(path: str, content: bytes, durable: bool) -> None:
@@ -57,6 +71,20 @@ def write_unfinished(path: str, content: bytes, durable: bool) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def refill(source: str, target: str, content: bytes) -> bool:
+    """Turn a file that is not needed any more into another; False if it is not there."""
+    try:
+        descriptor = os.open(source, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        write_at(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
+    finally:
+        os.close(descriptor)
+    return move(source, target)
 
 
 def write_at(descriptor: int, content: bytes, offset: int) -> None:
@@ -88,6 +116,15 @@ def remove(path: str) -> bool:
     return True
 
 
+def remove_folder(path: str) -> bool:
+    """Remove a folder if it is empty; False if it is not, or is gone."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        return False
+    return True
+
+
 def names_in(path: str) -> list[str]:
     """List the finished files in a folder, in no order; a missing folder is empty."""
     try:
@@ -113,8 +150,21 @@ def _libc() -> Any:
     return None
 
 
+def system_value(name: str) -> str:
+    """Ask the kernel for a value, as macOS and BSD name it.
+
+    Raises:
+        AttributeError, OSError: it cannot be asked, or does not know.
+    """
+    buffer = ctypes.create_string_buffer(128)
+    size = ctypes.c_size_t(len(buffer))
+    if _libc().sysctlbyname(name.encode(), buffer, ctypes.byref(size), None, 0):
+        raise OSError(f"the kernel does not know {name}")
+    return buffer.value.decode()
+
+
 @contextlib.contextmanager
-def translated() -> Any:
+def translated() -> Iterator[None]:
     """Translate errors of the system: disk full, no permission, too many open files."""
     try:
         yield

@@ -18,6 +18,8 @@ QUEUE, SCHEDULE, RESULTS, COUNTERS = "queue", "schedule", "results", "counters"
 #: Ours. A lease says when a key/value entry ends, a place is one of a semaphore.
 CLAIMS, CONSUMERS, MARKS, TICKS, DEAD = "claims", "consumers", "marks", "ticks", "dead"
 LEASES, PLACES, WINDOWS = "leases", "places", "windows"
+#: Ours, except for what belongs to consumers.
+OURS = (MARKS, TICKS, DEAD, LEASES, PLACES, WINDOWS)
 #: Ends the name of a file that is being written.
 UNFINISHED = ".tmp"
 MAX_PRIORITY = 0xFFFF
@@ -83,11 +85,6 @@ def due_of(name: str) -> float | None:
         return (micros + (int(name[14:17]) if is_ours(name) else 0)) / 1_000_000
     except ValueError:
         return None
-
-
-def due_limit(until: float) -> int:
-    """Give the last millisecond that is due at an instant."""
-    return int(until * 1000)
 
 
 # ── key/value data ─────────────────────────────────────────────────────────────────────────────

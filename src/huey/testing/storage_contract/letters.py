@@ -133,6 +133,19 @@ class LetterContract(Harness):
         hired(storage, "c")
         assert storage.claim("c", 1)[0].attempt == 1
 
+    def test_sweeping_forgets_what_has_expired(self, storage: Any) -> None:
+        if not self.expires_data:
+            return
+        storage.lock("l", b"1", ttl=0.05)
+        storage.semaphore_acquire("s", "m", 1, 0.05)
+        storage.enqueue_many([Outgoing(b"a", reservation=Reservation("u", "id", ttl=0.05))])
+        assert not storage.wait_result("nothing", timeout=0.2)
+
+        sweep(storage)
+
+        assert storage.result_items() == {}
+        assert storage.semaphore_acquire("s", "n", 1, 60) is True
+
     def test_sweeping_harms_nothing_that_is_needed(self, storage: Any) -> None:
         hired(storage, "c")
         ttl = 600 if self.expires_data else None

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from huey.contrib.djhuey.facade import UnknownQueue
 from huey.contrib.djhuey.stats.actions import Unknown, act
 from huey.contrib.djhuey.stats.models import HueyDashboard
-from huey.contrib.djhuey.stats.overview import hidden_arguments, look_at, short_arguments
+from huey.contrib.djhuey.stats.overview import Bounds, hidden_arguments, look_at, short_arguments
 from huey.exceptions import HueyException
 
 if TYPE_CHECKING:
@@ -36,8 +36,12 @@ _CHANGELIST = "hueystats_hueydashboard_changelist"
 class HueyDashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Shows one queue at a time; ``?queue=`` names it."""
 
-    #: Rows of each list.
+    #: Rows of each list of tasks.
     list_limit = 50
+    #: Rows of the list of recent events.
+    event_limit = 50
+    #: How far back the chart goes.
+    throughput_minutes = 60
     #: Events on a page of the search.
     event_page_size = 100
 
@@ -89,7 +93,8 @@ class HueyDashboardAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
     def _render(self, request: HttpRequest, template: str, extra: Any = None) -> HttpResponse:
         _require(self.has_view_permission(request))
         key, huey = _chosen(request.GET.get("queue"))
-        overview = look_at(key, huey, self.list_limit, _shower())
+        bounds = Bounds(self.list_limit, self.event_limit, self.throughput_minutes)
+        overview = look_at(key, huey, bounds, _shower())
         context = self._context(request) | {"overview": overview, **(extra or {})}
         return TemplateResponse(request, template, context)
 

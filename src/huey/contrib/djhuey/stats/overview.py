@@ -21,6 +21,15 @@ ShowArguments = Callable[[str, Any, dict[str, Any]], str]
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is read."""
+
+    tasks: int
+    events: int
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRow:
     """A task that waits."""
 
@@ -107,13 +116,13 @@ class _Asking:
             return None
 
 
-def look_at(key: str, huey: Huey, limit: int, show: ShowArguments) -> Overview:
+def look_at(key: str, huey: Huey, bounds: Bounds, show: ShowArguments) -> Overview:
     """Read the state of a queue.
 
     Args:
         key: of the queue in the settings.
         huey: the queue.
-        limit: how many rows of each list.
+        bounds: how much to read of each kind.
         show: what to show of arguments.
     """
     ask, storage = _Asking(), huey.storage
@@ -131,14 +140,14 @@ def look_at(key: str, huey: Huey, limit: int, show: ShowArguments) -> Overview:
         consumers=ask(lambda: [_consumer(one) for one in lossless.consumers()])
         if lossless
         else None,
-        waiting=ask(lambda: _rows(huey, storage.enqueued_items(limit), show)),
-        scheduled=ask(lambda: _rows(huey, storage.scheduled_items(limit), show)),
-        letters=ask(lambda: _letters(huey, lossless.dead_letters(limit), show))
+        waiting=ask(lambda: _rows(huey, storage.enqueued_items(bounds.tasks), show)),
+        scheduled=ask(lambda: _rows(huey, storage.scheduled_items(bounds.tasks), show)),
+        letters=ask(lambda: _letters(huey, lossless.dead_letters(bounds.tasks), show))
         if lossless
         else None,
         known=ask(lambda: _known(huey)),
-        recent=ask(lambda: list(stats.recent_events(limit))) if stats else None,
-        throughput=ask(lambda: _throughput(stats.throughput())) if stats else None,
+        recent=ask(lambda: list(stats.recent_events(bounds.events))) if stats else None,
+        throughput=ask(lambda: _throughput(stats.throughput(bounds.minutes))) if stats else None,
         errors=ask.errors,
     )
 

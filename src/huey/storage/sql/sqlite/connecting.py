@@ -19,6 +19,7 @@ from huey.storage.delivery import LosslessStorage
 from huey.storage.sql import BaseSqlStorage
 from huey.storage.sql.sqlite import forking, schema
 from huey.storage.sql.sqlite.errors import SqliteFailure, explained
+from huey.storage.sql.sqlite.filesystem import remote_kind
 from huey.storage.sql.sqlite.forking import within_sqlite
 from huey.storage.sql.sqlite.gate import Gate
 
@@ -179,16 +180,34 @@ class SqliteConnecting(BaseSqlStorage, LosslessStorage):
     def _make_tables(self, conn: Any) -> None:
         try:
             with within_sqlite:
+                schema.check(conn, self.filename)
                 if not schema.is_complete(conn):
                     conn.execute(self.begin_sql)
                     for statement in schema.statements(self._strict_fifo):
                         conn.execute(statement)
                     conn.execute("COMMIT")
-                schema.check(conn, self.filename)
         except self.driver_errors as exc:
             raise explained(exc, self.filename, opening=True) from exc
         finally:
             self._leave_transaction(conn)
+
+    def check(self) -> list[str]:
+        """Say what endangers a queue in this file; one line for the operator each."""
+        if self._in_memory:
+            return ["The SQLite database is in memory: it ends with this process."]
+        found = []
+        kind = remote_kind(self._path)
+        if kind is not None:
+            found.append(
+                f"SQLite database {self._path} is on a network file system ({kind}): processes on "
+                "different machines would damage it; move it to a local disk."
+            )
+        if self._fsync is False:
+            found.append(
+                f"SQLite database {self._path} is used with fsync=False: a power cut takes back "
+                "the last messages and results."
+            )
+        return found
 
     # ── writing ────────────────────────────────────────────────────────────────────────────────
 

@@ -80,14 +80,14 @@ def is_complete(conn: Any) -> bool:
 
 
 def check(conn: Any, filename: str) -> None:
-    """Refuse a database whose tables belong to another application.
+    """Refuse a database that has tables of another application under our names.
 
     Raises:
         ConfigurationError: a table of our name has other columns.
     """
     for table, expected in HUEY_TABLES.items():
         columns = [row[1] for row in conn.execute(f"PRAGMA table_info({table})").fetchall()]
-        if not set(expected) <= set(columns):
+        if columns and not set(expected) <= set(columns):
             raise ConfigurationError(
                 f"SQLite database {filename!r} has a table {table} with the columns "
                 f"{', '.join(columns)}, expected {', '.join(expected)}: it belongs to another "

@@ -56,14 +56,16 @@ class Listeners:
                 return self._rings
             self._is_attended, bell = True, self._bell
         assert bell is not None
-        bell.wait(max(0.0, deadline - time.monotonic()))
-        with self._changed:
-            bell.answer()
-            self._is_attended = False
-            self._rings += 1
-            # Also for a timeout: somebody else has to listen now.
-            self._changed.notify_all()
-            return self._rings
+        try:
+            bell.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            with self._changed:
+                bell.answer()
+                self._is_attended = False
+                self._rings += 1
+                # Also after a timeout: somebody else has to listen now.
+                self._changed.notify_all()
+        return self._rings
 
     def ring(self) -> None:
         """Make all who wait look again."""

@@ -1,0 +1,1 @@
+"""Programs of other projects' users, each run in a process of its own: see `tests/compat`."""
