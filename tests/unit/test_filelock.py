@@ -96,8 +96,12 @@ def test_the_descriptor_of_a_thread_goes_with_it(path: Path) -> None:
     lock = FileLock(path)
     before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
 
+    def take() -> None:
+        with lock:
+            """Only to have opened it."""
+
     for _ in range(20):
-        thread = threading.Thread(target=take_and_leave, args=(lock,))
+        thread = threading.Thread(target=take)
         thread.start()
         thread.join(PATIENCE)
 

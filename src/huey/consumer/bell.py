@@ -16,6 +16,10 @@ class Bell:
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
 
+    def fileno(self) -> int:
+        """Give the descriptor that rings when anything is written to it."""
+        return self._write
+
     def ring(self) -> None:
         """Wake the waiter, or have its next wait return at once."""
         # A full pipe rings already; a closed one has nobody to wake.

@@ -312,6 +312,9 @@ class Consumer:
         if threading.current_thread() is not threading.main_thread():
             logger.debug("Signal handlers can only be set in the main thread, leaving them.")
             return
+        # A signal between the last look for one and the wait would be noticed after the wait only,
+        # so the interpreter itself rings the bell.
+        signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
         for signum in self._signal_actions:
             signal.signal(signum, self._handle_signal)
 

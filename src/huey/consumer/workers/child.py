@@ -60,6 +60,8 @@ def _listen_to_signals(runs_a_task: Callable[[], bool]) -> None:
         if runs_a_task():
             raise Interrupted
 
+    # What reaches this process must not ring in the parent.
+    signal.set_wakeup_fd(-1)
     # The parent decides: a Ctrl-C on the terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, interrupt)

@@ -127,7 +127,8 @@ def unpacked(content: bytes) -> tuple[str, bytes] | None:
 
 def folder_of(consumer: str) -> str:
     """Name a consumer in the file system."""
-    name = quote(consumer, safe="")
+    # Without a dot there is no name of a parent folder, and none that looks unfinished.
+    name = quote(consumer, safe="").replace(".", "%2E")
     if len(name) > 150:
         name = hashlib.sha1(consumer.encode(), usedforsecurity=False).hexdigest()
     return name
