@@ -16,7 +16,6 @@ from huey.api import (
     Huey,
     MemoryHuey,
     PostgresHuey,
-    PriorityRedisExpireHuey,
     PriorityRedisHuey,
     SqliteHuey,
 )
@@ -32,11 +31,8 @@ class MakeHuey(Protocol):
 Options = Callable[[pytest.FixtureRequest, Path], dict[str, Any]]
 
 
-def _redis(request: pytest.FixtureRequest, place: Path) -> dict[str, Any]:
-    return {"url": request.getfixturevalue("valkey_url")}
-
-
-#: The storages with priorities: class, and the options that give it a place of its own.
+#: The storages that know priorities and whose results are read once: class, and the options that
+#: give it a place of its own.
 STORAGES: dict[str, tuple[type[Huey], Options]] = {
     "memory": (MemoryHuey, lambda request, place: {}),
     "sqlite": (SqliteHuey, lambda request, place: {"filename": f"{place}.db"}),
@@ -45,10 +41,9 @@ STORAGES: dict[str, tuple[type[Huey], Options]] = {
         PostgresHuey,
         lambda request, place: {"dsn": request.getfixturevalue("postgres_url")},
     ),
-    "redis": (PriorityRedisHuey, _redis),
-    "redis-expire": (
-        PriorityRedisExpireHuey,
-        lambda request, place: {**_redis(request, place), "expire_time": 600},
+    "redis": (
+        PriorityRedisHuey,
+        lambda request, place: {"url": request.getfixturevalue("valkey_url")},
     ),
 }
 

@@ -113,15 +113,15 @@ class TestRunning:
     def test_higher_priority_goes_first(self, huey: Huey) -> None:
         order: list[int] = []
         worker = huey.task()(order.append)
-        for number, priority in ((1, None), (2, 5), (3, 1)):
+        for number, priority in ((1, 2), (2, 5), (3, 1)):
             worker.options(priority=priority)(number)
         huey.store_none = True
-        last = worker.options(priority=-1)(4)
+        last = worker(4)
 
         with running(huey):
             last.get(blocking=True, timeout=PATIENCE)
 
-        assert order == [2, 3, 1, 4]
+        assert order == [2, 1, 3, 4]
 
     def test_workers_are_recycled_and_nothing_is_lost(self, huey: Huey) -> None:
         started: list[int] = []

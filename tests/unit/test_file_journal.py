@@ -278,10 +278,10 @@ class TestAPowerFailure:
         shutil.copy(root / "journal", left)
         _keep_large_files(root, left)
 
+        expected = everything(storage)
         new_boot()
-        again = FileStorage("huey", left)
 
-        assert everything(again) == everything(storage)
+        assert everything(FileStorage("huey", left)) == expected
 
     @pytest.mark.parametrize("seed", range(12))
     def test_that_leaves_files_empty_loses_nothing(
@@ -298,10 +298,10 @@ class TestAPowerFailure:
                 if name != "journal" and os.path.getsize(path) < 200_000:
                     os.truncate(path, 0)
 
+        expected = everything(storage)
         new_boot()
-        again = FileStorage("huey", left)
 
-        assert everything(again) == everything(storage)
+        assert everything(FileStorage("huey", left)) == expected
 
     def test_cuts_off_what_was_not_written_in_full(
         self, root: Path, new_boot: Callable[[], None]
@@ -344,6 +344,21 @@ def test_the_journal_begins_anew_when_it_has_grown(
     before = everything(storage)
     new_boot()
     assert everything(FileStorage("huey", root)) == before
+
+
+def test_records_of_an_older_journal_are_not_taken_for_new_ones(
+    root: Path, monkeypatch: pytest.MonkeyPatch, new_boot: Callable[[], None]
+) -> None:
+    """They are as long as the new ones, so that they begin where the new ones end."""
+    monkeypatch.setattr(journal, "_LIMIT", 2_000)
+    storage = FileStorage("huey", root)
+    for number in range(100):
+        storage.put_data("k", b"%03d" % number)
+    expected = storage.result_items()
+
+    new_boot()
+
+    assert FileStorage("huey", root).result_items() == expected == {"k": b"099"}
 
 
 def test_where_the_kernel_has_no_name_files_are_synced_with_each_change(
