@@ -1,4 +1,4 @@
-"""Processes that share a folder are killed while they work; nothing is lost, nothing half written."""
+"""Processes that share a folder are killed while they work: nothing is lost or half written."""
 
 import os
 import subprocess
@@ -62,7 +62,9 @@ class Programs:
         """Kill all, and close their pipes."""
         for process in self._all:
             process.kill()
-            process.communicate()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
 
 @pytest.fixture

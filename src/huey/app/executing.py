@@ -19,7 +19,7 @@ from huey.exceptions import WorkerLost
 from huey.execution.admission import Verdict, is_expired
 from huey.execution.attempt import Life, attempt, drive, drive_async, run
 from huey.execution.outcome import Kind, Outcome, failed, surfaces
-from huey.execution.settlement import Aftermath
+from huey.execution.settlement import Aftermath, reporting_task
 from huey.storage.delivery import DeathCause
 from huey.tasks.task import PeriodicTask
 from huey.timing import now as naive_now
@@ -95,7 +95,8 @@ class Executing(Scheduling, Revoking, Reporting):
         self._emit(signal, task)
         aftermath = Aftermath()
         self._free_place(task, aftermath)
-        self._report_to_chord(task, self.serializer.serialize(SKIPPED), aftermath)
+        if reporting_task(task) is not None:
+            self._report_to_chord(task, self.serializer.serialize(SKIPPED), aftermath)
         self._settle(task, aftermath)
 
     # ── the attempt ────────────────────────────────────────────────────────────────────────────

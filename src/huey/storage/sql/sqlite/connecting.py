@@ -28,9 +28,9 @@ T = TypeVar("T")
 logger = logging.getLogger("huey.storage")
 
 #: Pages after which a commit moves the log into the database. Each sync of a log that grows costs
-#: about twice that of one whose space is used again, so it is small and reaches its size soon; half
-#: of SQLite's default, which still syncs the disk only twice for some hundred tasks.
-_CHECKPOINT_PAGES = 500
+#: about twice that of one whose space is used again, so it shall reach its size soon: this is
+#: the default of SQLite.
+_CHECKPOINT_PAGES = 1000
 #: The log is kept for reuse, as long as it is not larger than this, in bytes: four checkpoints.
 _LOG_LIMIT = 64 * 1024 * 1024
 _MAX_IDLE_READERS = 8
