@@ -44,6 +44,15 @@ class TestResolving:
         assert task.expires == expires
         assert before <= task.expires_resolved - timedelta(seconds=60) <= utcnow()
 
+    def test_it_is_resolved_before_receivers_are_told(self, huey: Huey, sums: Any) -> None:
+        seen: list[Any] = []
+        huey.signal("enqueued")(lambda signal, task: seen.append(task.expires_resolved))
+
+        sums(expires=60)
+
+        assert seen == [dequeued(huey).expires_resolved]
+        assert seen != [None]
+
     def test_an_instant_is_taken_as_it_is(self, huey: Huey, sums: Any) -> None:
         sums(expires=datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC))
 

@@ -80,6 +80,21 @@ def test_under_a_consumer_it_is_the_same(huey: Huey, diary: Diary) -> None:
     ]
 
 
+def test_a_task_is_in_flight_while_it_runs(huey: Huey) -> None:
+    seen: list[Any] = []
+    huey.pre_execute("pre")(lambda task: seen.append(set(huey._tasks_in_flight)))
+    huey.post_execute("post")(lambda *args: seen.append(set(huey._tasks_in_flight)))
+
+    @huey.task(context=True)
+    def look(task: Any) -> None:
+        seen.append(set(huey._tasks_in_flight))
+
+    task = look.s()
+    huey.execute(task)
+
+    assert seen == [set(), {task}, set()]
+
+
 def test_all_that_follows_is_written_at_once(make_huey: MakeHuey) -> None:
     huey = make_huey()
     first, second = huey.task(name="first")(work), huey.task(name="second")(work)

@@ -50,14 +50,12 @@ class TestByHand:
         assert semaphore.acquire("you") == "you"
         assert semaphore.release("me") == 0
 
-    def test_a_place_that_is_renewed_does_not(self, huey: Huey) -> None:
-        semaphore = Semaphore(huey, "one", timeout=0.5)
+    def test_only_who_is_inside_can_renew(self, huey: Huey) -> None:
+        semaphore = Semaphore(huey, "one")
         semaphore.acquire("me")
 
-        for _ in range(4):
-            pause(huey, 0.2)
-            assert semaphore.renew("me") is True
-
+        assert semaphore.renew("me") is True
+        assert semaphore.renew("you") is False
         assert semaphore.acquire("you") is None
 
     def test_many_at_the_same_moment(self, huey: Huey) -> None:
@@ -117,13 +115,25 @@ class TestDecorating:
             with pytest.raises(ValueError, match="broken"):
                 fail()
 
-    def test_a_long_call_keeps_its_place(self, huey: Huey) -> None:
-        @lock_task_semaphore(huey, "one", timeout=0.3)
+    def test_a_long_call_keeps_its_place(self, huey: Huey, monkeypatch: pytest.MonkeyPatch) -> None:
+        storage = huey._lossless
+        renew, renewed = storage.semaphore_renew, threading.Event()
+        answers: list[bool] = []
+
+        def noting(*args: Any) -> bool:
+            answers.append(renew(*args))
+            renewed.set()
+            return answers[-1]
+
+        monkeypatch.setattr(storage, "semaphore_renew", noting)
+
+        @lock_task_semaphore(huey, "one", timeout=1.5)
         def work() -> str | None:
-            pause(huey, 0.7)
+            renewed.wait(PATIENCE)
             return Semaphore(huey, "one").acquire()
 
         assert work() is None
+        assert answers == [True]
 
     def test_a_coroutine_keeps_it_until_it_has_finished(self, huey: Huey) -> None:
         @huey.task()

@@ -7,7 +7,7 @@ import pytest
 
 from huey.api import Huey, Result, ResultGroup, TaskException, chord, group
 from tests.behaviour.conftest import MakeHuey
-from tests.behaviour.driving import PATIENCE, News, gather, run_all, running
+from tests.behaviour.driving import PATIENCE, News, gather, run_all, run_next, running
 from tests.behaviour.test_unique import index, places
 
 
@@ -147,6 +147,32 @@ class TestConflicts:
             thread.join()
 
         assert len(set(ids)) == len(huey) == 1
+
+
+class TestKeysThatFailLater:
+    def test_a_task_runs_even_if_its_place_cannot_be_named_any_more(
+        self, huey: Huey, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        works = [True]
+
+        def key(number: int, part: str = "all") -> int:
+            return number if works else 1 // 0
+
+        indexed = huey.task(unique=key)(index)
+        result = indexed(1)
+        works.clear()
+
+        assert run_next(huey) == "1 all"
+        assert result.get() == "1 all"
+        assert "cannot be named" in caplog.text
+
+    def test_a_task_that_is_enqueued_again_finds_its_own_place(
+        self, huey: Huey, indexed: Any
+    ) -> None:
+        task = indexed.s(1)
+
+        assert [huey.enqueue(task).id, huey.enqueue(task).id] == [task.id] * 2
+        assert len(huey) == 2
 
 
 class TestWithAConsumer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from huey.app.settling import Settling
 from huey.app.state import logger
 from huey.exceptions import TaskException, WorkerLost
 from huey.execution.settlement import Aftermath
-from huey.storage.delivery import DeadLetter
+from huey.storage.delivery import DeadLetter, DeathCause
 from huey.tasks.task import PeriodicTask
 from huey.tasks.workflow import stages
 from huey.utils import Error
@@ -110,17 +111,33 @@ class Reporting(Settling):
     def refused(self, task: Task, aftermath: Aftermath, error: Exception) -> Aftermath:
         """Make an aftermath that the storage can write, after it refused the real one.
 
-        The usual reason is a result beyond what the storage takes; its place is taken by an
-        error that says so. Retries and successors are kept.
+        The usual reason is a value beyond what the storage takes, in the result or on its way to a
+        successor. An error that says so takes the place of both; a retry is kept. If that is
+        refused, too, the task becomes a dead letter.
         """
-        raw = self._serialize_error(task, error)
-        return Aftermath(
-            results=dict.fromkeys(aftermath.results, raw),
-            outgoing=[out for out in aftermath.outgoing if not aftermath.results],
+        smaller = Aftermath(
             delete=aftermath.delete,
             delete_if=aftermath.delete_if,
             delete_counters=aftermath.delete_counters,
+            refused=True,
         )
+        if aftermath.refused:
+            smaller.dead = self._last_letter(task, error)
+            return smaller
+        smaller.outgoing = _of_itself(task, aftermath)
+        if not smaller.outgoing:
+            task.retries = 0
+        raw = self._surface(task, error, smaller, stages_after_only=not aftermath.results)
+        if not smaller.outgoing:
+            self._report_to_chord(task, raw, smaller)
+        return smaller
+
+    def _last_letter(self, task: Task, error: Exception) -> DeadLetter | None:
+        try:
+            return DeadLetter(self.serialize_task(task), DeathCause.FAILED, safe_repr(error))
+        except Exception:
+            logger.exception("Task %s cannot even become a dead letter.", task.id)
+            return None
 
     def give_up(self, task: Task) -> None:
         """End a task whose execution raised where it must not: call it inside the ``except``.
@@ -152,6 +169,16 @@ class Reporting(Settling):
         self._report_to_chord(task, raw, aftermath)
         self._emit(S.SIGNAL_DEAD, task, cause)
         self._settle(task, aftermath)
+
+
+def _of_itself(task: Task, aftermath: Aftermath) -> list[Any]:
+    """Pick the messages that are the task itself, to come again: they must not be lost."""
+    pairs = itertools.zip_longest(aftermath.outgoing, aftermath.announced)
+    return [
+        out
+        for out, other in pairs
+        if out is not None and (out.attempt > 1 or (other is not None and other.id == task.id))
+    ]
 
 
 def safe_repr(exception: BaseException) -> str:

@@ -35,6 +35,8 @@ class Aftermath:
     chord_task: Task | None = None
     #: The dead letter, as ``storage.delivery.DeadLetter``.
     dead: Any = None
+    #: Whether it stands for one that the storage would not write.
+    refused: bool = False
 
     def contains(self, task: Task) -> bool:
         """Tell whether this very task was enqueued again."""
