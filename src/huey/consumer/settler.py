@@ -68,7 +68,13 @@ class Settler:
             while self._waiting:
                 batch = self._take()
                 self._writing = len(batch)
-                self._write(batch)
+                try:
+                    self._write(batch)
+                except Exception:
+                    # A fault of ours must not end this thread, on which every worker waits. What was
+                    # not written is still claimed, and runs again when this consumer signs off.
+                    logger.exception("%d outcomes could not be written.", len(batch))
+                    self._let_go(batch)
                 self._writing = 0
 
     def _take(self) -> list[tuple[Work, Aftermath]]:

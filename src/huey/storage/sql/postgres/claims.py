@@ -271,12 +271,13 @@ class PostgresClaims(PostgresQueueing):
     def _take_now(
         self, connection: Connection[TupleRow], consumer: str, limit: int, announce: bool
     ) -> list[Row]:
-        held = self._names.held_by(consumer)
+        wanted = {"consumer": consumer, "limit": limit, "held": self._names.held_by(consumer)}
+        if not announce:
+            return self._do(connection, CLAIM, **wanted).fetchall()
         with self._burst(connection) as end:
-            if announce:
-                self._do(connection, WAIT, id=consumer, kind="consumer")
-                end()
-            cursor = self._do(connection, CLAIM, consumer=consumer, limit=limit, held=held)
+            self._do(connection, WAIT, id=consumer, kind="consumer")
+            end()
+            cursor = self._do(connection, CLAIM, **wanted)
         return cursor.fetchall()
 
     def _claimed_without_knowing(self, consumer: str) -> list[Claim]:
