@@ -71,7 +71,7 @@ class Settler:
                 try:
                     self._write(batch)
                 except Exception:
-                    # A fault of ours must not end this thread, on which every worker waits. What was
+                    # A fault of ours must not end this thread: every worker waits for it. What was
                     # not written is still claimed, and runs again when this consumer signs off.
                     logger.exception("%d outcomes could not be written.", len(batch))
                     self._let_go(batch)
