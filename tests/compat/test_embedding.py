@@ -32,7 +32,7 @@ def test_the_class_is_where_it_always_was() -> None:
     import huey.consumer
 
     assert NamedInApi is Consumer
-    assert huey.consumer.Consumer is Consumer  # type: ignore[attr-defined]  # found when asked for
+    assert huey.consumer.Consumer is Consumer
 
 
 def test_it_runs_in_a_thread_and_stops_when_it_is_told_to(huey: Huey) -> None:
