@@ -322,10 +322,26 @@ class TestTexts:
     def test_that_no_key_can_hold_are_refused_without_harm(self, make: Make) -> None:
         storage = make()
 
-        with pytest.raises(StorageError):
+        with pytest.raises(ValueError, match="cannot store this"):
             storage.put_data("a\0b", b"v")
 
         assert storage.result_store_size() == 0
+
+    def test_that_no_key_can_hold_keep_nobody_else_from_being_settled(self, make: Make) -> None:
+        storage = make()
+        storage.sign_on("c", {})
+        storage.enqueue_many([Outgoing(b"a"), Outgoing(b"b"), Outgoing(b"c")])
+        keys = ["1", "a\0b", "3"]
+        settlements = [
+            Settlement(claim, results=((key, b"v"),))
+            for claim, key in zip(storage.claim("c", 3), keys, strict=True)
+        ]
+
+        with pytest.raises(ValueError, match="cannot store this"):
+            storage.settle(settlements)
+
+        assert set(storage.result_items()) == {"1", "3"}
+        assert [record.claims for record in storage.consumers()] == [1]
 
     def test_of_keys_may_be_bytes(self, make: Make) -> None:
         storage = make()

@@ -23,6 +23,10 @@ class ConnectionLost(StorageError):
     """The connection broke while a statement was under way: it may or may not have been done."""
 
 
+class Unstorable(HueyException, ValueError):
+    """PostgreSQL has no room for a value: NUL in a key, a number that is too large."""
+
+
 class InDoubt(UnknownOutcome):
     """The reply to a commit was lost, and the server cannot be asked yet what became of it.
 
@@ -58,12 +62,17 @@ def may_try_again(error: psycopg.Error) -> bool:
 
 def translate(error: psycopg.Error, connection: psycopg.Connection[Any]) -> HueyException:
     """Name an error of the driver in the words of Huey."""
+    import psycopg
+
     text = " ".join(str(error).split())
     if error.sqlstate in _NOT_OURS:
         return ConfigurationError(
             f"A table of this storage is missing ({text}): call initialize_schema() once, "
             "with a database user that may create tables."
         )
+    if isinstance(error, psycopg.DataError):
+        # The caller's fault and no outage: trying again would never help.
+        return Unstorable(f"PostgreSQL cannot store this: {text}")
     if is_lost(error, connection):
         return ConnectionLost(f"The connection to PostgreSQL broke: {text}")
     return StorageError(f"PostgreSQL refused: {text}")

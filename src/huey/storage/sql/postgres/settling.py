@@ -12,7 +12,7 @@ from huey.storage.delivery import ChordStep, Settled, Settlement
 from huey.storage.sql.postgres.certainty import Signature, Ticket
 from huey.storage.sql.postgres.claims import PostgresClaims, Receipt
 from huey.storage.sql.postgres.core import CLOCK, columns, storable
-from huey.storage.sql.postgres.errors import InDoubt
+from huey.storage.sql.postgres.errors import InDoubt, Unstorable
 from huey.storage.sql.postgres.queueing import count_ready
 from huey.storage.sql.postgres.reservations import decide
 from huey.storage.sql.postgres.values import DROP, DROP_IF, pairs
@@ -69,9 +69,33 @@ class PostgresSettling(PostgresClaims):
 
         Each batch is written exactly once: when the reply to the commit is lost, the server is
         asked what became of it, now, or when the same settlements are tried again.
+
+        Raises:
+            StorageError: nothing was written; it may be tried again.
+            ValueError: a settlement holds what cannot be stored; all others were written.
         """
         if not settlements:
             return []
+        try:
+            return self._settle_all(settlements)
+        except Unstorable:
+            if len(settlements) == 1:
+                raise
+        return self._settle_one_by_one(settlements)
+
+    def _settle_one_by_one(self, settlements: Sequence[Settlement]) -> list[Settled]:
+        """Write all but what cannot be written, and then raise for that."""
+        answers, wrong = [], None
+        for settlement in settlements:
+            try:
+                answers += self._settle_all([settlement])
+            except Unstorable as error:
+                wrong = error
+        if wrong is not None:
+            raise wrong
+        return answers
+
+    def _settle_all(self, settlements: Sequence[Settlement]) -> list[Settled]:
         try:
             answers = self._certain(lambda c, ticket: self._settle(c, ticket, settlements))
         except InDoubt as error:

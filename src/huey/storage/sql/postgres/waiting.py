@@ -156,7 +156,7 @@ class Desk:
             is_needed = bool(self._waiters)
         self._waker.wake()
         if thread is not None and not is_needed:
-            thread.join()
+            thread.join(LINGER)
         return thread is not None
 
     # ── for the thread ─────────────────────────────────────────────────────────────────────────
